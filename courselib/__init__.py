@@ -1,0 +1,44 @@
+"""Optimized LLM inference with TGI, vLLM and llama.cpp, taught on real engines in Jupyter.
+
+The names below are the whole public surface; each is loaded when first used, so that ``import courselib`` costs
+next to nothing and imports no engine, no torch and no plotly.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "launch": "courselib.engines",
+    "attach": "courselib.engines",
+    "Server": "courselib.engines.server",
+    "setup": "courselib.environment",
+    "Deploy": "courselib.panels.deploy",
+    "Playground": "courselib.panels.playground",
+    "CourseError": "courselib.errors",
+}
+
+__all__ = ["CourseError", "Deploy", "Playground", "Server", "__version__", "attach", "launch", "setup"]
+
+if TYPE_CHECKING:
+    from courselib.engines import attach, launch
+    from courselib.engines.server import Server
+    from courselib.environment import setup
+    from courselib.errors import CourseError
+    from courselib.panels.deploy import Deploy
+    from courselib.panels.playground import Playground
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'courselib' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_WHERE[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_WHERE})
