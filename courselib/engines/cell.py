@@ -1,0 +1,53 @@
+"""Which notebook cell started which server, so that a cell run twice leaves one server, not two."""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from courselib.engines.server import Server
+
+
+class CellRun(NamedTuple):
+    """One run of one cell."""
+
+    cell: str
+    run: str
+
+
+_started: dict[str, list[tuple[str, weakref.ref[Server]]]] = {}
+
+
+def current_run() -> CellRun | None:
+    """The cell now running, or ``None`` outside a notebook's kernel."""
+    if "IPython" not in sys.modules:
+        return None
+    kernel = getattr(sys.modules["IPython"].get_ipython(), "kernel", None)
+    request = kernel.get_parent() if kernel else {}
+    if request.get("msg_type", request.get("header", {}).get("msg_type")) != "execute_request":
+        return None
+    # JupyterLab names the cell; other front ends do not, and there the same code counts as the same cell.
+    cell = request.get("metadata", {}).get("cellId") or request["content"]["code"]
+    return CellRun(cell, request["header"]["msg_id"])
+
+
+def stop_earlier(run: CellRun | None) -> None:
+    """Stop the servers that earlier runs of this cell started."""
+    if run is None:
+        return
+    for earlier, reference in _started.pop(run.cell, []):
+        server = reference()
+        if server is None:
+            continue
+        if earlier == run.run:
+            _started.setdefault(run.cell, []).append((earlier, reference))
+        else:
+            server.stop()
+
+
+def remember(run: CellRun | None, server: Server) -> None:
+    """Note that this run of a cell started ``server``."""
+    if run is not None:
+        _started.setdefault(run.cell, []).append((run.run, weakref.ref(server)))

@@ -1,0 +1,34 @@
+"""The engines there are: ours and those other packages add through the entry point group ``courselib.engines``."""
+
+from __future__ import annotations
+
+import difflib
+from importlib.metadata import entry_points
+
+from courselib.engines.base import Engine
+from courselib.errors import SettingsError
+from courselib.i18n import _
+
+GROUP = "courselib.engines"
+
+
+def engine_names() -> list[str]:
+    """Names that ``launch`` takes."""
+    return sorted({point.name for point in entry_points(group=GROUP)})
+
+
+def get_engine(name: str) -> Engine:
+    """The engine of that name.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    for point in entry_points(group=GROUP, name=name):
+        engine: Engine = point.load()
+        return engine
+    names = engine_names()
+    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    hint = _(" Did you mean {near!r}?").format(near=near[0]) if near else ""
+    raise SettingsError(
+        _("There is no engine {name!r}; choose one of {names}.").format(name=name, names=", ".join(names)) + hint
+    )
