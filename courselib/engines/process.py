@@ -76,6 +76,10 @@ class EngineProcess:
         """The engine's exit code once it has ended by itself or was stopped; 128 + n where signal n ended it."""
         return self._guard.poll()
 
+    def wait(self) -> int:
+        """Wait until the engine has ended; returns what ``returncode`` then does."""
+        return self._guard.wait()
+
     def logs(self) -> str:
         """All the engine has written so far; bytes that are no text are shown as escapes."""
         with contextlib.suppress(FileNotFoundError):

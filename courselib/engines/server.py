@@ -165,6 +165,10 @@ class Server:
         self.check()
         return self.engine.metrics(self.http)
 
+    def wait(self) -> int:
+        """Wait until the server ends by itself; returns its exit code (0 at once for an attached one)."""
+        return self._process.wait() if self._process else 0
+
     def stop(self) -> None:
         """End the server and everything it started; an attached one is left alone. May be called again."""
         if "http" in self.__dict__:
