@@ -11,6 +11,7 @@ import re
 import shutil
 import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import psutil
@@ -32,6 +33,8 @@ BYTES_PER_VALUE = {
     "q4_1": 20 / 32, "q4_0": 18 / 32, "iq4_nl": 18 / 32,
 }  # fmt: skip
 MIB = 1024 * 1024
+# A first token costs the engine no time of its own account: a rate from it alone would be a million a second.
+LEAST_TIMED_S = 0.001
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +42,10 @@ class LlamaCppSettings(EngineSettings):
     """Settings of llama.cpp's server that the course teaches, named as its long flags.
 
     Args:
+        alias: the name under which the model is served; ``None`` takes the one asked for (``--alias``).
         context: tokens of KV cache, shared out evenly to the slots (``--ctx-size``).
         parallel: slots, that is requests served at once (``--parallel``).
-        threads: CPU threads; more than there are cores is several times slower (``--threads``).
+        threads: CPU threads; ``None`` leaves one core to other programs; more than cores is far slower (``--threads``).
         batch: tokens submitted at once while reading a prompt (``--batch-size``).
         ubatch: tokens computed at once, at most ``batch`` (``--ubatch-size``).
         gpu_layers: layers kept on the GPU; ``None`` puts there what fits, 0 is off (``--gpu-layers``).
@@ -53,6 +57,7 @@ class LlamaCppSettings(EngineSettings):
         binary: ``"wheel"``, ``"llama-server"`` (the one on the PATH), or a path to one.
     """
 
+    alias: str | None = None
     context: int = 4096
     parallel: int = 1
     threads: int | None = None
@@ -129,6 +134,17 @@ def kv_cache_bytes(settings: LlamaCppSettings, header: GgufHeader) -> int:
     return round(cells * per_cell)
 
 
+def default_threads() -> int:
+    """One thread fewer than there are cores, and at least one.
+
+    llama.cpp's threads wait for each other after every operation by spinning. As soon as one of them shares its core
+    with a busy program, such as a notebook's kernel or a browser, all crawl: with 2 threads on 2 cores and one core
+    busy, a speed of 90 tokens a second fell below 1, while a single thread kept its 70 (measured, SmolLM2-135M).
+    """
+    physical = psutil.cpu_count(logical=False) or cores()
+    return max(1, min(physical, cores()) - 1)
+
+
 class LlamaCpp(Engine):
     """llama.cpp's HTTP server."""
 
@@ -176,7 +192,12 @@ class LlamaCpp(Engine):
         assert isinstance(settings, LlamaCppSettings)
         _find_binary(settings.binary)
         path = models.resolve(settings.model)
-        ready = replace(settings, model=str(path), threads=settings.threads or cores())
+        ready = replace(
+            settings,
+            model=str(path),
+            alias=settings.alias or Path(settings.model).name,
+            threads=settings.threads or default_threads(),
+        )
         needed = kv_cache_bytes(ready, models.gguf_header(path))
         available = psutil.virtual_memory().available
         # The engine itself would accept this, load for half a minute and then be killed by the operating system.
@@ -240,7 +261,7 @@ class LlamaCpp(Engine):
             prompt_tokens=int(raw.get("llamacpp:prompt_tokens_total", 0)),
             cached_tokens=int(raw.get("llamacpp:prompt_tokens_cached_total", 0)),
             generated_tokens=int(generated),
-            tokens_per_s=generated / seconds if seconds else None,
+            tokens_per_s=generated / seconds if seconds > LEAST_TIMED_S else None,
             raw=raw,
         )
 
@@ -260,7 +281,10 @@ def _find_binary(binary: str) -> str:
 
 def _flags(settings: LlamaCppSettings, port: int) -> list[str]:
     """Settings as llama-server's flags; what equals the engine's own default and teaches nothing is left out."""
-    flags = ["--model", settings.model, "--host", settings.host, "--port", str(port)]
+    flags = ["--model", settings.model]
+    if settings.alias:
+        flags += ["--alias", settings.alias]
+    flags += ["--host", settings.host, "--port", str(port)]
     flags += ["--ctx-size", str(settings.context), "--parallel", str(settings.parallel)]
     if settings.threads is not None:
         flags += ["--threads", str(settings.threads)]
