@@ -1,0 +1,95 @@
+"""What a running server gives: clients, memory, metrics, and another look at it through ``attach``."""
+
+import shlex
+
+import pytest
+
+import courselib
+from courselib.engines.llamacpp import LlamaCppSettings, kv_cache_bytes
+from courselib.models import gguf_header, resolve
+
+pytestmark = pytest.mark.engine
+
+QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
+
+
+def test_both_clients_get_the_same_greedy_answer(server):
+    options = {"max_tokens": 12, "temperature": 0}
+    openai = server.openai().chat.completions.create(model=server.model, messages=QUESTION, **options)
+    hub = server.hub().chat_completion(QUESTION, **options)
+    assert "Paris" in openai.choices[0].message.content
+    assert openai.choices[0].message.content == hub.choices[0].message.content
+
+
+def test_model_is_served_under_its_short_name(server):
+    assert server.model == "smollm2-135m"
+
+
+def test_command_is_what_a_terminal_takes(server):
+    words = shlex.split(server.command)
+    assert words[:2] == ["courselib", "llama-server"]
+    assert words[words.index("--ctx-size") + 1] == "1024"
+    assert server.key not in server.command
+
+
+def test_memory_is_what_the_formula_says(server):
+    memory = server.memory()
+    header = gguf_header(resolve("smollm2-135m"))
+    # The log prints two decimals of a MiB.
+    assert memory.kv_cache == pytest.approx(kv_cache_bytes(server.settings, header), abs=0.01 * 2**20)
+    assert memory.weights == pytest.approx(96_576_768, abs=0.01 * 2**20)
+    assert memory.rss > memory.kv_cache
+
+
+@pytest.mark.parametrize(
+    ("settings", "mib"),
+    [
+        ({"context": 512}, 11.25),
+        ({"context": 1000}, 22.5),
+        ({"context": 1024, "parallel": 4}, 22.5),
+        ({"context": 1000, "parallel": 3}, 33.75),
+        ({"context": 512, "cache_type_k": "q8_0", "cache_type_v": "q4_0"}, None),
+        ({"context": 2048, "cache_type_k": "q8_0"}, None),
+    ],
+)
+def test_kv_cache_of_a_live_engine_equals_the_formula(settings, mib):
+    expected = kv_cache_bytes(LlamaCppSettings(**settings), gguf_header(resolve("smollm2-135m"))) / 2**20
+    with courselib.launch("llama.cpp", **settings) as server:
+        assert server.memory().kv_cache / 2**20 == pytest.approx(expected, abs=0.011)
+    if mib is not None:
+        assert expected == mib
+
+
+def test_metrics_count_what_was_generated(server):
+    before = server.metrics()
+    server.openai().completions.create(
+        model=server.model, prompt="One two three", max_tokens=7, temperature=0, extra_body={"ignore_eos": True}
+    )
+    after = server.metrics()
+    assert after.generated_tokens - before.generated_tokens == 7
+    assert after.running == 0
+    assert after.tokens_per_s > 1
+
+
+def test_attach_finds_out_the_engine(server):
+    for url in (server.url, server.base_url, server.url + "/", server.url.removeprefix("http://")):
+        found = courselib.attach(url, server.key)
+        assert found.engine.name == "llama.cpp"
+        assert found.model == server.model
+        found.stop()
+    assert server.is_running()
+
+
+def test_settings_reach_the_engine():
+    with courselib.launch("llama.cpp", context=2048, parallel=2, threads=1, mlock=True, ubatch=64) as server:
+        props = server.http.get("/props").json()
+        log = server.logs()
+        assert props["total_slots"] == 2
+        assert props["default_generation_settings"]["n_ctx"] == 1024
+        assert "n_threads = 1 " in log
+        assert "n_ubatch              = 64" in log
+        assert "mlock" in log
+
+
+def test_repr_is_fixed(server):
+    assert repr(server) == "Server(engine='llama.cpp', model='smollm2-135m')"
