@@ -12,6 +12,7 @@ import secrets
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -49,12 +50,13 @@ def launch(
         SettingsError, ModelError, EngineError: see ``courselib.errors``; nothing is left running.
     """
     chosen = get_engine(engine)
-    ready = chosen.prepare(make_settings(chosen, settings))
+    asked = make_settings(chosen, settings)
+    ready = chosen.prepare(asked)
     run = cell.current_run()
     cell.stop_earlier(run)
     if ready.port is not None:
         check_port(ready.host, ready.port)
-    server = _start(chosen, ready)
+    server = _start(chosen, ready, Path(asked.model).name)
     try:
         _wait_until_ready(server, timeout_s or chosen.start_timeout_s, on_wait or (lambda _elapsed: None))
     except BaseException:  # an interrupt of the cell, too, must leave nothing running
@@ -84,7 +86,7 @@ def make_settings(engine: Engine, settings: dict[str, Any]) -> EngineSettings:
     return engine.settings_type(**settings)
 
 
-def _start(engine: Engine, settings: EngineSettings) -> Server:
+def _start(engine: Engine, settings: EngineSettings, asked_model: str) -> Server:
     if settings.host in ("0.0.0.0", "::"):  # noqa: S104 - named in order to warn of it
         warnings.warn(
             _("host={host} lets everyone on the network reach this server; only the key protects it.").format(
@@ -97,7 +99,15 @@ def _start(engine: Engine, settings: EngineSettings) -> Server:
     command = engine.command(settings, port=port, key=key)
     process = EngineProcess(command.run, environment=command.environment, name=engine.name, grace_s=engine.grace_s)
     here = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104
-    return Server(engine, f"http://{here}:{port}", key, process=process, command=command, settings=settings)
+    return Server(
+        engine,
+        f"http://{here}:{port}",
+        key,
+        process=process,
+        command=command,
+        settings=settings,
+        asked_model=asked_model,
+    )
 
 
 def _wait_until_ready(server: Server, timeout_s: float, on_wait: Callable[[float], None]) -> None:

@@ -33,7 +33,8 @@ class Server:
         key: what it wants as bearer token; ``None`` if it wants none.
         process: the process behind it, if it was started here.
         command: how that was started.
-        settings: the settings it was started with.
+        settings: the settings it was started with, the model in them as a path.
+        asked_model: the model as it was asked for.
     """
 
     def __init__(
@@ -45,11 +46,13 @@ class Server:
         process: EngineProcess | None = None,
         command: Command | None = None,
         settings: EngineSettings | None = None,
+        asked_model: str | None = None,
     ) -> None:
         self.engine = engine
         self.url = url.rstrip("/")
         self.key = key
         self.settings = settings
+        self.asked_model = asked_model
         self.start_s: float | None = None
         """Seconds from launch to the first token; ``None`` for a server that was not started here."""
         self._process = process
@@ -185,5 +188,4 @@ class Server:
 
     def __repr__(self) -> str:
         # Fixed: notebooks compare outputs, and addresses and keys differ from run to run.
-        model = self.settings.model if self.settings else "?"
-        return f"Server(engine={self.engine.name!r}, model={os.path.basename(model)!r})"  # noqa: PTH119
+        return f"Server(engine={self.engine.name!r}, model={self.asked_model!r})"

@@ -79,8 +79,8 @@ def explain(error: Exception, repo: str, file: str) -> CourseError:
         text = _("The disk is full; make room for {place}, or set HF_HOME to a folder with more.").format(place=place)
         return DownloadFailed(text, details=details)
     text = _(
-        "{place} could not be downloaded: the hub cannot be reached, or the download broke off. Check the network and try"
-        " again (it goes on where it stopped), or use smollm2-135m, which needs no hub."
+        "{place} could not be downloaded: the hub cannot be reached, or the download broke off. Check the network and"
+        " try again (it goes on where it stopped), or use smollm2-135m, which needs no hub."
     )
     return DownloadFailed(text.format(place=place), details=details)
 

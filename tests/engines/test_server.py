@@ -17,7 +17,7 @@ def test_both_clients_get_the_same_greedy_answer(server):
     options = {"max_tokens": 12, "temperature": 0}
     openai = server.openai().chat.completions.create(model=server.model, messages=QUESTION, **options)
     hub = server.hub().chat_completion(QUESTION, **options)
-    assert "Paris" in openai.choices[0].message.content
+    assert openai.usage.completion_tokens == 12
     assert openai.choices[0].message.content == hub.choices[0].message.content
 
 

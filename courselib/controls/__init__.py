@@ -1,0 +1,1 @@
+"""One set of generation controls, and the code that reproduces a call."""

@@ -1,0 +1,96 @@
+"""What all panels have in common: a header, a place for errors, a fixed repr and a readable twin in text."""
+
+from __future__ import annotations
+
+import html
+
+import ipywidgets as widgets
+
+from courselib.errors import CourseError
+from courselib.i18n import _
+
+# JupyterLab's colours where they are, else the page's own: readable in light and dark themes everywhere.
+STYLE = """<style>
+.cl-panel { border: 1px solid var(--jp-border-color2, #8888); border-radius: 6px; padding: 8px 12px; max-width: 960px; }
+.cl-panel .widget-html-content, .cl-panel .jupyter-widget-html-content { line-height: 1.5; }
+.cl-panel .cl-head { display: flex; flex-wrap: wrap; gap: 4px 12px; align-items: baseline; }
+.cl-panel .cl-title { font-weight: 600; font-size: 1.1em; }
+.cl-panel .cl-badge { border: 1px solid currentColor; border-radius: 9px; padding: 0 8px; font-size: .85em;
+  opacity: .8; }
+.cl-panel .cl-error { border-left: 4px solid #d55e00; padding: 2px 8px; }
+.cl-panel .cl-quiet { opacity: .75; font-size: .9em; }
+.cl-panel pre.cl-log { margin: 0; padding: 6px 8px; max-height: 12em; overflow: auto; white-space: pre-wrap;
+  overflow-wrap: anywhere; font-family: var(--jp-code-font-family, monospace); font-size: 11px; line-height: 1.35;
+  color: inherit; background: var(--jp-layout-color2, #8881); border-radius: 4px; }
+.cl-panel table.cl-facts { border-collapse: collapse; margin: 0; font-variant-numeric: tabular-nums; color: inherit; }
+.cl-panel table.cl-facts td, .cl-panel table.cl-facts th { padding: 1px 14px 1px 0; text-align: left; border: 0; }
+</style>"""
+
+
+def escape(text: object) -> str:
+    """Text for use inside HTML."""
+    return html.escape(str(text))
+
+
+def facts_table(rows: list[tuple[str, str, str]]) -> str:
+    """Rows of name, value and where the value comes from, as an HTML table."""
+    cells = "".join(
+        f"<tr><th>{escape(name)}</th><td>{escape(value)}</td><td class='cl-quiet'>{escape(origin)}</td></tr>"
+        for name, value, origin in rows
+    )
+    return f"<table class='cl-facts'>{cells}</table>"
+
+
+class Panel(widgets.VBox):
+    """Base of the panels.
+
+    Args:
+        title: the panel's name for people.
+        engine: the engine it talks to.
+        origin: where its numbers come from: measured, simulated, quoted or recorded.
+    """
+
+    def __init__(self, title: str, engine: str, origin: str) -> None:
+        self.title, self.engine_name, self.origin = title, engine, origin
+        self._header = widgets.HTML()
+        self._error = widgets.HTML()
+        self._error.add_class("cl-error-line")
+        self.state = _("ready")
+        super().__init__()
+        self.add_class("cl-panel")
+        self.set_state_text(self.state)
+
+    def lay_out(self, *children: widgets.Widget) -> None:
+        """Put the panel's own widgets between its header and its place for errors."""
+        self.children = (widgets.HTML(STYLE), self._header, *children, self._error)
+
+    def set_state_text(self, state: str) -> None:
+        """Say in the header what the panel is doing."""
+        self.state = state
+        self._header.value = (
+            f"<div class='cl-head'><span class='cl-title'>{escape(self.title)}</span>"
+            f"<span>{escape(self.engine_name)}</span><span role='status' class='cl-state'>{escape(state)}</span>"
+            f"<span class='cl-badge'>{escape(self.origin)}</span></div>"
+        )
+
+    def show_error(self, error: BaseException | None) -> None:
+        """Show an error as one sentence with its details folded; ``None`` clears it."""
+        if error is None:
+            self._error.value = ""
+            return
+        message = error.message if isinstance(error, CourseError) else f"{type(error).__name__}: {error}"
+        details = error.details if isinstance(error, CourseError) else ""
+        fold = (
+            f"<details><summary>{escape(_('Details'))}</summary><pre class='cl-log'>{escape(details)}</pre></details>"
+            if details
+            else ""
+        )
+        self._error.value = f"<div class='cl-error' role='alert'>{escape(message)}{fold}</div>"
+
+    def as_table(self) -> str:
+        """The panel's state as plain text: for screen readers, static pages and tests."""
+        return f"{self.title} | {self.engine_name} | {self.state}"
+
+    def __repr__(self) -> str:
+        # Fixed: it is what notebooks show where there is no front end, and outputs are compared.
+        return f"{type(self).__name__}(engine={self.engine_name!r})"

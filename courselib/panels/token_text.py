@@ -1,0 +1,105 @@
+"""Streamed tokens as text, shaded by how likely each was, with what else could have stood there."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from courselib.i18n import _
+from courselib.panels.worker import Coalescer
+from courselib.stream import Token
+from courselib.text import SpanBuilder, show
+
+STATIC = Path(__file__).parent / "static"
+
+
+class TokenText(anywidget.AnyWidget):
+    """Text that grows token by token.
+
+    While it grows, only what is new is sent, as messages that say where they begin; the whole is in the trait
+    ``spans`` once it is finished, and whenever the page asks for it (a second view, or a gap in the messages). So a
+    long answer costs traffic in proportion to its length, and no update can be lost.
+
+    Traits:
+        spans: a list of ``[text, probability or None, [[token, probability], …]]``, one for each run of whole
+            characters; its probability is that of all its tokens together.
+    """
+
+    _esm = STATIC / "token_text.js"
+    _css = STATIC / "token_text.css"
+    spans: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    labels = traitlets.Dict().tag(sync=True)
+
+    def __init__(self) -> None:
+        labels = {
+            "empty": _("The answer appears here."),
+            "legend": _(
+                "The deeper the shade, the less likely the token was. Point at a token, or use the arrow keys."
+            ),
+            "instead": _("likeliest here"),
+        }
+        super().__init__(labels=labels)
+        self._coalescer = Coalescer(self._send_new)
+        self.clear()
+        self.on_msg(self._answer_resync)
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self._builder = SpanBuilder()
+        self._tokens: list[Token] = []
+        self._all: list[list[Any]] = []
+        self._sent = 0
+        self.spans = []
+        self.send({"kind": "clear"})
+
+    def feed(self, token: Token) -> None:
+        """Append a token; what it completes is shown within a twentieth of a second."""
+        self._tokens.append(token)
+        if span := self._builder.feed(token.data):
+            self._add(span.text, span.first, span.end)
+        self._coalescer.touch()
+
+    def finish(self) -> None:
+        """Show all that is left and put the whole into ``spans``."""
+        if span := self._builder.finish():
+            self._add(span.text, span.first, span.end)
+        self._coalescer.flush()
+        self._send_new()
+        self.spans = self._all
+
+    @property
+    def text(self) -> str:
+        """The text so far."""
+        return "".join(span[0] for span in self._all)
+
+    def as_table(self) -> str:
+        """The tokens with their probabilities and the likeliest alternative, as lines of text."""
+        lines = []
+        for text, probability, others in self._all:
+            shown = "" if probability is None else f"{probability:7.1%}"
+            best = f"  {_('likeliest')}: {others[0][0]!r} {others[0][1]:.1%}" if others else ""
+            lines.append(f"{text!r:<20}{shown}{best}")
+        return "\n".join(lines)
+
+    def _add(self, text: str, first: int, end: int) -> None:
+        tokens = self._tokens[first:end]
+        known = [token.logprob for token in tokens if token.logprob is not None]
+        probability = math.exp(sum(known)) if len(known) == len(tokens) else None
+        others = [[show(data), math.exp(logprob)] for data, logprob in tokens[0].alternatives]
+        self._all.append([text, probability, others])
+
+    def _send_new(self) -> None:
+        if self._sent < len(self._all):
+            self.send({"kind": "append", "start": self._sent, "spans": self._all[self._sent :]})
+            self._sent = len(self._all)
+
+    def _answer_resync(self, _widget: object, content: dict[str, Any], _buffers: object) -> None:
+        if content.get("kind") == "resync":
+            self.send({"kind": "all", "spans": self._all[: self._sent]})
+
+    def __repr__(self) -> str:
+        return "TokenText()"
