@@ -114,9 +114,9 @@ class ChatStream:
         for chunk in self._response:
             usage = chunk.usage or usage
             for choice in chunk.choices:
+                last = time.perf_counter()
                 finish = choice.finish_reason or finish
                 for token in _chunk_tokens(choice):
-                    last = time.perf_counter()
                     first = first or last
                     parts.append(token.data)
                     yield token
@@ -124,25 +124,36 @@ class ChatStream:
             raise StreamBroken(
                 _("The answer broke off; the server may have ended. Look at its log, then start it again.")
             )
-        rest = len(parts) - 1
+        # The engine's count, where it tells one: tokens of one character may come together in one chunk.
+        generated = usage.completion_tokens if usage else len(parts)
         self.answer = Answer(
             text=b"".join(parts).decode("utf-8", "backslashreplace"),
             finish_reason=finish,
             ttft_s=first - begin if parts else None,
-            tokens_per_s=rest / (last - first) if rest > 0 and last > first else None,
+            tokens_per_s=(generated - 1) / (last - first) if generated > 1 and last > first else None,
             prompt_tokens=usage.prompt_tokens if usage else None,
-            completion_tokens=usage.completion_tokens if usage else len(parts),
+            completion_tokens=generated,
         )
 
 
 def _chunk_tokens(choice: Any) -> list[Token]:
     """The tokens of one chunk: from the log-probabilities, which hold bytes, or else from the text."""
     if choice.logprobs and choice.logprobs.content:
-        return [
-            Token(_bytes(entry), entry.logprob, tuple((_bytes(other), other.logprob) for other in entry.top_logprobs))
-            for entry in choice.logprobs.content
-        ]
+        return [_token(entry) for entry in choice.logprobs.content]
     return [Token(choice.delta.content.encode())] if choice.delta.content else []
+
+
+def _token(entry: Any) -> Token:
+    data = _bytes(entry)
+    alternatives = tuple((_bytes(other), other.logprob) for other in entry.top_logprobs)
+    # llama-server holds tokens back until a character is whole, then sends one entry with the bytes of all and the
+    # probability of the last: it stands among the alternatives under the same id with fewer bytes. Not shown, because
+    # it is not the probability of this text.
+    own = getattr(entry, "id", None)
+    same = [_bytes(other) for other in entry.top_logprobs if own is not None and getattr(other, "id", None) == own]
+    if same and same[0] != data:
+        return Token(data)
+    return Token(data, entry.logprob, alternatives)
 
 
 def _bytes(entry: Any) -> bytes:

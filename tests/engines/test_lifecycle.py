@@ -88,7 +88,7 @@ def test_another_cell_keeps_the_first_server(kernel):
 
 
 def test_interrupt_while_starting(kernel):
-    manager, client = kernel
+    _manager, client = kernel
     before = engines_alive()
     # Interrupts itself at the third poll, when the engine has been started and is not ready yet.
     code = (

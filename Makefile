@@ -1,0 +1,43 @@
+# Two commands: `make lab` opens the course, `make test` passes the tests. Without make (Windows), see the README.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: lab test quick lint build check bench clean
+
+lab: $(VENV)/.lab
+	@$(BIN)/courselib lab
+
+# Installed once; again when what is to be installed has changed.
+$(VENV)/.lab: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed; name one with PYTHON=…")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[lab]'
+	$(BIN)/courselib models get smollm2-135m
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.lab
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+test: $(VENV)/.test
+	@PYTHON=$(PYTHON) tests/run.sh
+
+quick: $(VENV)/.test
+	$(BIN)/python -m pytest -q -m 'not slow and not browser'
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+build: $(VENV)/.test
+	$(BIN)/courselib build
+
+check: $(VENV)/.test
+	$(BIN)/courselib build --check
+
+bench: $(VENV)/.test
+	$(BIN)/python benchmarks/start.py
+
+clean:
+	rm -rf $(VENV) .venvs build *.egg-info

@@ -1,0 +1,228 @@
+"""Bad input against the real engine: each gives one sentence that says what and how to mend it, and leaves nothing."""
+
+import os
+import re
+import socket
+import struct
+import subprocess
+import threading
+
+import pytest
+
+import courselib
+from courselib import errors, models
+from courselib.stream import ChatStream, chat_messages
+from tests.engines.conftest import engines_alive
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(scope="module")
+def gguf():
+    return models.resolve("smollm2-135m")
+
+
+@pytest.fixture
+def files(tmp_path, gguf):
+    """Files that are no model, by what is wrong with them."""
+    content = gguf.read_bytes()
+    made = {
+        "wrong_magic": b"GGML" + content[4:4096],
+        "empty": b"",
+        "text": b"GGUF is what this file begins with, but it is a text. " * 100,
+        "truncated": content[: len(content) // 2],
+        "header_only": content[:5000],
+        "no_tensors": b"GGUF" + struct.pack("<IQQ", 3, 0, 0),
+        "future_version": b"GGUF" + struct.pack("<IQQ", 99, 0, 0) + bytes(64),
+        "unknown_architecture": _gguf_of_unknown_architecture(),
+    }
+    for name, data in made.items():
+        (tmp_path / f"{name}.gguf").write_bytes(data)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "inside.gguf").write_bytes(content[:100])
+    return tmp_path
+
+
+def _gguf_of_unknown_architecture():
+    def text(value):
+        return struct.pack("<Q", len(value)) + value
+
+    entry = text(b"general.architecture") + struct.pack("<I", 8) + text(b"nosuchmodel")
+    return b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + entry + bytes(64)
+
+
+FILES = {
+    "missing": (errors.ModelNotFound, "no file .*missing"),
+    "wrong_magic": (errors.ModelCorrupt, "no GGUF"),
+    "empty": (errors.ModelCorrupt, "header .* cannot be read|no GGUF"),
+    "text": (errors.ModelCorrupt, "cannot be read"),
+    "truncated": (errors.ModelCorrupt, "cut short .* download it again"),
+    "header_only": (errors.ModelCorrupt, "cannot be read|cut short"),
+    "no_tensors": (errors.ModelCorrupt, "cannot be read"),
+    "future_version": (errors.ModelCorrupt, "cannot be read"),
+    "unknown_architecture": (errors.EngineError, "nosuchmodel"),
+}
+
+SETTINGS = {
+    "context zero": ({"context": 0}, errors.SettingsError, "context is 0; choose a number from 1"),
+    "context negative": ({"context": -5}, errors.SettingsError, "context is -5"),
+    "context a text": ({"context": "2048"}, errors.SettingsError, "whole number"),
+    "context larger than memory": ({"context": 40_000_000}, errors.OutOfMemory, "lower context to"),
+    "context beyond 32 bits": ({"context": 2**40}, errors.SettingsError, "choose a number"),
+    "threads zero": ({"threads": 0}, errors.SettingsError, "threads is 0"),
+    "parallel zero": ({"parallel": 0}, errors.SettingsError, "parallel is 0"),
+    "more slots than tokens": ({"parallel": 9, "context": 8}, errors.SettingsError, "raise context"),
+    "ubatch above batch": ({"ubatch": 1024, "batch": 512}, errors.SettingsError, "lower ubatch"),
+    "gpu_layers negative": ({"gpu_layers": -2}, errors.SettingsError, "gpu_layers is -2"),
+    "unknown cache type": ({"cache_type_k": "q2_K"}, errors.SettingsError, "choose one of f32"),
+    "quantised V without FlashAttention": (
+        {"flash_attn": "off", "cache_type_v": "q8_0"}, errors.SettingsError, "needs FlashAttention",
+    ),
+    "unknown flash_attn": ({"flash_attn": True}, errors.SettingsError, "on, off, auto"),
+    "port out of range": ({"port": 70000}, errors.SettingsError, "1 to 65535"),
+    "port zero": ({"port": 0}, errors.SettingsError, "1 to 65535"),
+    "host that is none": ({"host": "no.such.host.invalid"}, errors.SettingsError, "no address"),
+    "host of another machine": ({"host": "203.0.113.7", "port": 8080}, errors.EngineError, "203.0.113.7"),
+    "unknown setting": ({"contexts": 1}, errors.SettingsError, "Did you mean 'context'"),
+    "unknown model": ({"model": "smollm2-135"}, errors.ModelNotFound, "Did you mean smollm2-135m"),
+    "no llama-server": ({"binary": "no-llama-server"}, errors.EngineMissing, "leave binary out"),
+    "model with a null byte": ({"model": "a\0b.gguf"}, errors.ModelNotFound, "no path"),
+    "hub without network": ({"model": "owner/repo:file.gguf"}, errors.DownloadFailed, "Check the network"),
+}  # fmt: skip
+
+
+def refused(kind, pattern, call):
+    """The error a call gives: of that kind, one short sentence or two, and nothing left running."""
+    before = engines_alive()
+    with pytest.raises(kind) as caught:
+        call()
+    message = caught.value.message
+    assert re.search(pattern, message), message
+    assert message.endswith((".", "?", "hf auth login", "http://127.0.0.1:8080.")) or "pip install" in message, message
+    assert len(message) < 320
+    assert "\n" not in message
+    assert engines_alive() <= before
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_bad_file(name, files):
+    kind, pattern = FILES[name]
+    refused(kind, pattern, lambda: courselib.launch("llama.cpp", model=str(files / f"{name}.gguf")))
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_bad_setting(name, monkeypatch):
+    settings, kind, pattern = SETTINGS[name]
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # the discard port: nobody listens
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    refused(kind, pattern, lambda: courselib.launch("llama.cpp", **settings))
+
+
+def test_folder_names_the_file_inside(files):
+    refused(errors.ModelNotFound, "inside.gguf", lambda: courselib.launch(model=str(files / "folder")))
+
+
+def test_no_permission(files):
+    path = files / "secret.gguf"
+    path.write_bytes(b"GGUF")
+    path.chmod(0)
+    if os.geteuid() == 0:  # root may read everything: ask as somebody else
+        code = (
+            f"import os; os.setgid(65534); os.setuid(65534)\nfrom courselib.models.resolve import _local_file\n"
+            f"try: _local_file({str(path)!r})\nexcept Exception as e: print(type(e).__name__, e)"
+        )
+        for folder in (path.parent, *path.parent.parents):
+            if folder.owner() == "root" and folder != folder.parent and str(folder) not in ("/tmp",):
+                folder.chmod(folder.stat().st_mode | 0o055)
+        # The interpreter must be loaded before the change of user, as it may live where others cannot read.
+        import sys
+
+        done = subprocess.run(
+            [sys.executable, "-c", "import courselib.models.resolve, pathlib\n" + code],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert "ModelNotFound" in done.stdout, done.stdout + done.stderr
+        assert "chmod" in done.stdout
+    else:
+        refused(errors.ModelNotFound, "may not be read", lambda: courselib.launch(model=str(path)))
+
+
+def test_unknown_engine():
+    refused(errors.SettingsError, "Did you mean 'llama.cpp'", lambda: courselib.launch("llamacpp"))
+
+
+def test_port_taken():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        refused(errors.PortTaken, f"{port}.* in use", lambda: courselib.launch(port=port))
+
+
+def test_start_timeout():
+    refused(errors.StartTimeout, "timeout_s", lambda: courselib.launch(timeout_s=0.05))
+
+
+def test_attach_to_nobody_and_nonsense(server):
+    refused(errors.Unreachable, "Nobody answers", lambda: courselib.attach("http://127.0.0.1:9"))
+    refused(errors.SettingsError, "no address", lambda: courselib.attach("ftp://127.0.0.1"))
+    refused(errors.Unauthorized, "another key", lambda: courselib.attach(server.url, "wrong"))
+    refused(errors.Unauthorized, "another key", lambda: courselib.attach(server.url))
+
+
+def stream(server, prompt, **options):
+    return list(ChatStream(server, chat_messages(prompt), **options))
+
+
+def test_prompt_longer_than_the_context(server):
+    refused(errors.PromptTooLong, "context holds 1024", lambda: stream(server, "word " * 3000, max_tokens=5))
+
+
+@pytest.mark.parametrize("prompt", ["", "   \n"])
+def test_empty_prompt(server, prompt):
+    refused(errors.SettingsError, "prompt is empty", lambda: stream(server, prompt))
+
+
+def test_half_a_character(server):
+    refused(errors.SettingsError, "Character 3 .*lone surrogate", lambda: stream(server, "ab\ud83d"))
+
+
+def test_refused_request(server):
+    refused(errors.RequestRefused, "refused the request", lambda: stream(server, "Hi", temperature="hot"))
+
+
+def test_invalid_utf8_on_the_wire_leaves_the_server_well(server):
+    answer = server.http.post(
+        "/v1/completions",
+        content=b'{"prompt": "\xff\xfe", "max_tokens": 1}',
+        headers={"Content-Type": "application/json"},
+    )
+    assert answer.status_code in (400, 500)
+    server.check()
+
+
+def test_wrong_key_in_mid_session(server):
+    import copy
+
+    other = copy.copy(server)
+    other.__dict__.pop("http", None)
+    other.key = "wrong"
+    refused(errors.Unauthorized, "another key", lambda: stream(other, "Hi"))
+
+
+def test_engine_dies_while_streaming():
+    server = courselib.launch("llama.cpp", context=2048)
+    running = ChatStream(
+        server, chat_messages("Tell me a long story"), max_tokens=1500, extra_body={"ignore_eos": True}
+    )
+    tokens = iter(running)
+    next(tokens)
+    threading.Timer(0.2, os.kill, (server.pid, 9)).start()
+    with pytest.raises(errors.StreamBroken, match="start it again"):
+        list(tokens)
+    server.stop()
+
+
+def test_web_pages_of_others_may_not_call(server):
+    answer = server.http.get("/v1/models", headers={"Origin": "http://evil.example"})
+    assert "access-control-allow-origin" not in answer.headers

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# All tests: style, the notebooks against their lessons, the suite, and every notebook live under nbval.
+# CI=true makes a missing browser an error; elsewhere the browser tests are skipped and say why.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bin=.venv/bin
+
+chromium() { command -v chromium || command -v chromium-browser || command -v google-chrome || true; }
+if [ -z "$(chromium)" ] && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+  echo "Installing chromium for the browser tests…"
+  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk >/dev/null
+fi
+COURSELIB_CHROMIUM="${COURSELIB_CHROMIUM:-$(chromium)}"
+export COURSELIB_CHROMIUM
+
+# Plotly's and widgets' outputs are compared as plain data; a hub that cannot be reached must not be waited for.
+export PLOTLY_RENDERER=plotly_mimetype PYTHONHASHSEED=0
+
+$bin/ruff check .
+$bin/ruff format --check .
+$bin/mypy
+$bin/courselib build --check
+$bin/python -m pytest tests
+# One worker: the engines of two notebooks at once would wait for each other on a small machine.
+$bin/python -m pytest --nbval-lax --nbval-cell-timeout=120 --nbval-kernel-name=python3 -p no:cacheprovider notebooks
