@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
 from courselib.errors import PortTaken, SettingsError
@@ -9,9 +10,12 @@ from courselib.i18n import _
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that the operating system says is free right now."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
+    """A port that the operating system says is free right now.
+
+    Raises:
+        SettingsError: the address is none of this machine's.
+    """
+    with _listening(host, 0) as probe:
         return int(probe.getsockname()[1])
 
 
@@ -26,24 +30,28 @@ def check_port(host: str, port: int) -> None:
         raise SettingsError(
             _("port is {port}; choose one from 1 to 65535, or leave it out for a free one.").format(port=port)
         )
+    _listening(host, port).close()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    probe = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-            # As the engines themselves do: a port whose last user has just left counts as free.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-            probe.listen()
-    except socket.gaierror:
-        raise SettingsError(
-            _("host is {host!r}, which is no address; leave it out for 127.0.0.1.").format(host=host)
-        ) from None
-    except PermissionError:
-        raise PortTaken(
-            _("Port {port} may not be used without administrator rights; choose one above 1023.").format(port=port)
-        ) from None
+        # As the engines themselves do: a port whose last user has just left counts as free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
+        probe.listen()
     except OSError as error:
-        raise PortTaken(
-            _("Port {port} on {host} is in use; stop what listens there, or leave port out for a free one.").format(
-                port=port, host=host
-            ),
-            details=str(error),
-        ) from None
+        probe.close()
+        raise _explain(error, host, port) from None
+    return probe
+
+
+def _explain(error: OSError, host: str, port: int) -> SettingsError | PortTaken:
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        text = _("host is {host!r}, which is no address of this machine; leave it out for 127.0.0.1.")
+        return SettingsError(text.format(host=host), details=str(error))
+    if isinstance(error, PermissionError):
+        text = _("Port {port} may not be used without administrator rights; choose one above 1023.")
+        return PortTaken(text.format(port=port), details=str(error))
+    text = _("Port {port} on {host} is in use; stop what listens there, or leave port out for a free one.")
+    return PortTaken(text.format(port=port, host=host), details=str(error))

@@ -72,9 +72,12 @@ class EngineProcess:
             )
         )
 
-    def returncode(self) -> int | None:
-        """The engine's exit code once it has ended by itself or was stopped; 128 + n where signal n ended it."""
-        return self._guard.poll()
+    def returncode(self, wait_s: float = 0) -> int | None:
+        """The engine's exit code once it has ended (128 + n for signal n); waits for that up to ``wait_s``."""
+        try:
+            return self._guard.wait(wait_s)
+        except subprocess.TimeoutExpired:
+            return None
 
     def wait(self) -> int:
         """Wait until the engine has ended; returns what ``returncode`` then does."""

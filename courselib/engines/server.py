@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from courselib.engines.process import EngineProcess
 
 HTTP_TIMEOUT_S = 30.0
+# A killed engine drops its connections a moment before its guard has reaped it.
+DEATH_NOTICED_S = 1.0
 
 
 class Server:
@@ -130,16 +132,11 @@ class Server:
         """
         import httpx
 
-        if self._process and (code := self._process.returncode()) is not None:
-            raise EngineDied(
-                _("The {engine} server has ended (exit code {code}); start it again.").format(
-                    engine=self.engine.name, code=code
-                ),
-                details=self.logs()[-2000:],
-            )
+        self._check_process()
         try:
             answer = self.http.get("/v1/models")
         except httpx.HTTPError as error:
+            self._check_process(DEATH_NOTICED_S)
             raise Unreachable(
                 _("Nobody answers at {url}; make sure that the server runs and that the address is right.").format(
                     url=self.url
@@ -148,9 +145,17 @@ class Server:
             ) from None
         if answer.status_code in (401, 403):
             raise Unauthorized(
-                _("The server at {url} wants another key; pass the one it was started with as key=…").format(
-                    url=self.url
-                )
+                _("The server at {url} wants another key; pass the one it was started with.").format(url=self.url)
+            )
+
+    def _check_process(self, wait_s: float = 0) -> None:
+        code = self._process.returncode(wait_s) if self._process else None
+        if code is not None:
+            raise EngineDied(
+                _("The {engine} server has ended (exit code {code}); start it again.").format(
+                    engine=self.engine.name, code=code
+                ),
+                details=self.logs()[-2000:],
             )
 
     def logs(self) -> str:

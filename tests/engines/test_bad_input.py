@@ -82,11 +82,11 @@ SETTINGS = {
     "port out of range": ({"port": 70000}, errors.SettingsError, "1 to 65535"),
     "port zero": ({"port": 0}, errors.SettingsError, "1 to 65535"),
     "host that is none": ({"host": "no.such.host.invalid"}, errors.SettingsError, "no address"),
-    "host of another machine": ({"host": "203.0.113.7", "port": 8080}, errors.EngineError, "203.0.113.7"),
+    "host of another machine": ({"host": "203.0.113.7"}, errors.SettingsError, "no address of this machine"),
     "unknown setting": ({"contexts": 1}, errors.SettingsError, "Did you mean 'context'"),
     "unknown model": ({"model": "smollm2-135"}, errors.ModelNotFound, "Did you mean smollm2-135m"),
     "no llama-server": ({"binary": "no-llama-server"}, errors.EngineMissing, "leave binary out"),
-    "model with a null byte": ({"model": "a\0b.gguf"}, errors.ModelNotFound, "no path"),
+    "model with a null byte": ({"model": "a\0b.gguf"}, errors.ModelNotFound, "no file"),
     "hub without network": ({"model": "owner/repo:file.gguf"}, errors.DownloadFailed, "Check the network"),
 }  # fmt: skip
 
