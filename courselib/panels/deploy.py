@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import threading
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from courselib.panels.worker import Coalescer, Worker
 
 MIB = 1 << 20
 LOG_LINES = 12
+EXAMPLE_PORT = 8080
 WATCH_PERIOD_S = 1.0
 CONTEXTS = (256, 512, 1024, 2048, 4096, 8192)
 BATCHES = (32, 64, 128, 256, 512, 1024, 2048)
@@ -79,15 +81,21 @@ class Deploy(Panel):
         try:
             settings = make_settings(ENGINE, self.settings())
             assert isinstance(settings, LlamaCppSettings)
-            shown = dataclasses.replace(settings, alias=Path(settings.model).name)
-            command = ENGINE.command(shown, port=8080, key="").shown
-            self.code.programs = {_("terminal"): _wrapped(command), "Python": _python(self.settings())}
+            file = locate(settings.model)
+            shown = dataclasses.replace(settings, model=str(file), alias=Path(settings.model).name)
+            command = ENGINE.command(shown, port=EXAMPLE_PORT, key="").shown
+            self._show_command(shlex.join(command))
             self._predict(settings)
             self.show_error(None)
             self.start_button.disabled = False
         except CourseError as error:
             self.show_error(error)
             self.start_button.disabled = True
+
+    def _show_command(self, command: str) -> None:
+        wrapped = command.replace(" --", " \\\n  --")
+        self.code.programs = {_("terminal"): wrapped, "Python": _python(self.settings())}
+        self.code.notes = [_("Put LLAMA_API_KEY=… in front of the command to make clients send that key.")]
 
     def _predict(self, settings: LlamaCppSettings) -> None:
         header = gguf_header(locate(settings.model))
@@ -109,7 +117,7 @@ class Deploy(Panel):
     def _run(self) -> None:
         server = launch(ENGINE.name, on_wait=self._waiting, **self.settings())
         self.server = server
-        self.code.programs = {_("terminal"): _wrapped(server.command.split()), **self.code.programs}
+        self._show_command(server.command)
         seconds = server.start_s or 0.0
         self.set_state_text(_("running, first token after {seconds:.1f} s").format(seconds=seconds))
         self._watch_stop.clear()
@@ -242,17 +250,6 @@ def _button(label: str, icon: str, css: str, handler: Any) -> widgets.Button:
     button.add_class(css)
     button.on_click(handler)
     return button
-
-
-def _wrapped(command: list[str]) -> str:
-    """A command with each flag on a line of its own."""
-    lines: list[str] = []
-    for word in command:
-        if word.startswith("--") or not lines:
-            lines.append(word)
-        else:
-            lines[-1] += f" {word}"
-    return " \\\n  ".join(lines)
 
 
 def _python(settings: dict[str, Any]) -> str:

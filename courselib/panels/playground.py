@@ -40,7 +40,7 @@ class Playground(Panel):
         self.prompt = _area(_("Prompt"), prompt, "cl-prompt", rows=3)
         self.system = _area(_("System prompt"), system, "cl-system", rows=2)
         self.fields = _fields()
-        self.send_button = _button(_("Send"), "paper-plane", "cl-send", self._send)
+        self.send_button = _button(_("Send"), "paper-plane", "cl-send", self._ask)
         self.cancel_button = _button(_("Cancel"), "times", "cl-cancel", self._cancel)
         self.cancel_button.disabled = True
         self.answer_view = TokenText()
@@ -73,7 +73,7 @@ class Playground(Panel):
         except CourseError as error:
             self.show_error(error)
 
-    def _send(self, _button: object = None) -> None:
+    def _ask(self, _button: object = None) -> None:
         if self._worker.busy:
             return
         self.show_error(None)
@@ -127,7 +127,7 @@ class Playground(Panel):
     def ask(self, prompt: str, timeout_s: float = 120) -> str:
         """Send ``prompt`` as if it had been typed, wait for the answer, and return its text."""
         self.prompt.value = prompt
-        self._send()
+        self._ask()
         self._worker.wait(timeout_s)
         return self.answer_view.text
 
