@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
 from courselib.controls.code import chat_programs
 from courselib.engines.server import Server
-from courselib.errors import CourseError
+from courselib.errors import CourseError, Unreachable
 from courselib.i18n import _
 from courselib.panels.base import Panel, facts_table
 from courselib.panels.code_fold import CodeFold
 from courselib.panels.token_text import TokenText
 from courselib.panels.worker import Worker
 from courselib.stream import Answer, ChatStream, chat_messages
+
+if TYPE_CHECKING:
+    from courselib.panels.deploy import Deploy
 
 TOP_LOGPROBS = 5
 SEED_RANDOM = -1
@@ -27,13 +30,13 @@ class Playground(Panel):
     the same call.
 
     Args:
-        server: who answers.
+        server: who answers: a server, or the desk (``Deploy``) that may start one.
         prompt, system: what the boxes hold at first.
     """
 
-    def __init__(self, server: Server, *, prompt: str = "", system: str = "") -> None:
-        super().__init__(_("Playground"), server.engine.name, _("measured"))
-        self.server = server
+    def __init__(self, server: Server | Deploy, *, prompt: str = "", system: str = "") -> None:
+        super().__init__(_("Playground"), server.engine_name, _("measured"))
+        self._source = server
         self.answer: Answer | None = None
         self._stream: ChatStream | None = None
         self._worker = Worker(self.show_error, self._ended)
@@ -57,6 +60,18 @@ class Playground(Panel):
         self.lay_out(self.system, self.prompt, controls, buttons, self.answer_view, self.facts, self.code)
         self._changed()
 
+    @property
+    def server(self) -> Server:
+        """Who answers.
+
+        Raises:
+            Unreachable: it is a desk's, and none runs there.
+        """
+        server = self._source if isinstance(self._source, Server) else self._source.server
+        if server is None:
+            raise Unreachable(_("No server runs yet; press Start in the Deploy panel, then Send."))
+        return server
+
     def options(self) -> dict[str, Any]:
         """The generation controls of the next call, as the OpenAI route names them."""
         options = {name: field.value for name, field in self.fields.items()}
@@ -66,7 +81,12 @@ class Playground(Panel):
 
     def _changed(self, _change: object = None) -> None:
         """Show the programs of the call that Send would make now."""
+        if not isinstance(self._source, Server) and self._source.server is None:
+            self.code.programs = {}
+            self.code.notes = [_("The code appears once a server runs.")]
+            return
         try:
+            self.code.notes = []
             messages = chat_messages(self.prompt.value or _("Hello"), self.system.value)
             self.code.programs = chat_programs(self.server, messages, self.options())
             self.show_error(None)
@@ -76,7 +96,7 @@ class Playground(Panel):
     def _ask(self, _button: object = None) -> None:
         if self._worker.busy:
             return
-        self.show_error(None)
+        self._changed()
         self.answer = None
         self.facts.value = ""
         self.answer_view.clear()

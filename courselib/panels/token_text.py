@@ -12,7 +12,7 @@ import traitlets
 from courselib.i18n import _
 from courselib.panels.worker import Coalescer
 from courselib.stream import Token
-from courselib.text import SpanBuilder, show
+from courselib.text import Span, SpanBuilder, show
 
 STATIC = Path(__file__).parent / "static"
 
@@ -21,12 +21,13 @@ class TokenText(anywidget.AnyWidget):
     """Text that grows token by token.
 
     While it grows, only what is new is sent, as messages that say where they begin; the whole is in the trait
-    ``spans`` once it is finished, and whenever the page asks for it (a second view, or a gap in the messages). So a
-    long answer costs traffic in proportion to its length, and no update can be lost.
+    ``spans`` once it is finished, and is sent again when a page asks for it (a view opened late, or a gap in the
+    messages). So a long answer costs traffic in proportion to its length, and no update can be lost.
 
     Traits:
-        spans: a list of ``[text, probability or None, [[token, probability], …]]``, one for each run of whole
-            characters; its probability is that of all its tokens together.
+        spans: a list of ``[text, probability or None, [[token, probability], …], number of tokens]``, one for each
+            run of whole characters; its probability is that of all its tokens together, and the alternatives are
+            those to its first.
     """
 
     _esm = STATIC / "token_text.js"
@@ -37,10 +38,12 @@ class TokenText(anywidget.AnyWidget):
     def __init__(self) -> None:
         labels = {
             "empty": _("The answer appears here."),
-            "legend": _(
-                "The deeper the shade, the less likely the token was. Point at a token, or use the arrow keys."
-            ),
-            "instead": _("likeliest here"),
+            "name": _("Tokens of the answer"),
+            "legend": _("How likely each token was:"),
+            "help": _("Point at a token for the alternatives, or press Tab and use the arrow keys."),
+            "instead": _("the likeliest here"),
+            "together": _("{n} tokens together"),
+            "nothing": _("a token without text"),
         }
         super().__init__(labels=labels)
         self._coalescer = Coalescer(self._send_new)
@@ -60,16 +63,16 @@ class TokenText(anywidget.AnyWidget):
         """Append a token; what it completes is shown within a twentieth of a second."""
         self._tokens.append(token)
         if span := self._builder.feed(token.data):
-            self._add(span.text, span.first, span.end)
-        self._coalescer.touch()
+            self._add(span)
+            self._coalescer.touch()
 
     def finish(self) -> None:
         """Show all that is left and put the whole into ``spans``."""
-        if span := self._builder.finish():
-            self._add(span.text, span.first, span.end)
+        for span in self._builder.finish():
+            self._add(span)
         self._coalescer.flush()
         self._send_new()
-        self.spans = self._all
+        self.spans = list(self._all)
 
     @property
     def text(self) -> str:
@@ -79,27 +82,33 @@ class TokenText(anywidget.AnyWidget):
     def as_table(self) -> str:
         """The tokens with their probabilities and the likeliest alternative, as lines of text."""
         lines = []
-        for text, probability, others in self._all:
+        for text, probability, others, _count in self._all:
             shown = "" if probability is None else f"{probability:7.1%}"
             best = f"  {_('likeliest')}: {others[0][0]!r} {others[0][1]:.1%}" if others else ""
-            lines.append(f"{text!r:<20}{shown}{best}")
+            lines.append(f"{text!r:<20}{shown}{best}".rstrip())
         return "\n".join(lines)
 
-    def _add(self, text: str, first: int, end: int) -> None:
-        tokens = self._tokens[first:end]
+    def _add(self, span: Span) -> None:
+        tokens = self._tokens[span.first : span.end]
         known = [token.logprob for token in tokens if token.logprob is not None]
-        probability = math.exp(sum(known)) if len(known) == len(tokens) else None
-        others = [[show(data), math.exp(logprob)] for data, logprob in tokens[0].alternatives]
-        self._all.append([text, probability, others])
+        probability = _chance(sum(known)) if len(known) == len(tokens) else None
+        others = [[show(data), _chance(logprob)] for data, logprob in tokens[0].alternatives]
+        self._all.append([span.text, probability, others, len(tokens)])
 
     def _send_new(self) -> None:
-        if self._sent < len(self._all):
-            self.send({"kind": "append", "start": self._sent, "spans": self._all[self._sent :]})
-            self._sent = len(self._all)
+        end = len(self._all)
+        if self._sent < end:
+            self.send({"kind": "append", "start": self._sent, "spans": self._all[self._sent : end]})
+            self._sent = end
 
     def _answer_resync(self, _widget: object, content: dict[str, Any], _buffers: object) -> None:
         if content.get("kind") == "resync":
-            self.send({"kind": "all", "spans": self._all[: self._sent]})
+            self.send({"kind": "append", "start": 0, "spans": self._all[: self._sent]})
 
     def __repr__(self) -> str:
         return "TokenText()"
+
+
+def _chance(logprob: float) -> float:
+    """A probability with the four digits that are worth sending."""
+    return float(f"{math.exp(logprob):.4g}")

@@ -1,73 +1,115 @@
 // Tokens as text. Each is a focusable element; one card tells the probability and the alternatives of the one in hand.
-const percent = (p) => (p >= 0.0995 ? `${(100 * p).toFixed(0)} %` : `${(100 * p).toPrecision(2)} %`);
-const visible = (text) => text.replace(/\n/g, "⏎").replace(/\t/g, "⇥").replace(/ /g, "␣");
+
+// From here up a token counts as likely as its shade says; the legend shows the same steps.
+const STEPS = [0.9, 0.5, 0.2, 0.05];
+const STEP_NAMES = ["≥ 90 %", "50 – 90 %", "20 – 50 %", "5 – 20 %", "< 5 %"];
+const level = (p) => STEPS.findIndex((step) => p >= step) + 1 || STEPS.length + 1;
+
+const percent = (p) => (p >= 0.0995 ? `${(100 * p).toFixed(0)} %` : `${Number((100 * p).toPrecision(2))} %`);
+
+// Signs that draw nothing, or would reorder the text around them, and the marks that stand for them.
+const INVISIBLE = /[\u0000-\u001f\u007f-\u009f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+const SPECIAL = /^<\|[^|]*\|>$|^<\/?s>$|^<(pad|unk|bos|eos)>$/;
+const mark = (sign) => {
+  const code = sign.codePointAt(0);
+  if (sign === "\n") return "⏎";
+  if (sign === "\t") return "⇥";
+  if (code < 32) return String.fromCharCode(0x2400 + code);
+  return `⟨U+${code.toString(16).toUpperCase().padStart(4, "0")}⟩`;
+};
+const visible = (text) => text.replace(INVISIBLE, mark).replace(/^ +| +$/g, (blanks) => "␣".repeat(blanks.length));
+
+function make(tag, className, text = "") {
+  const node = document.createElement(tag);
+  node.className = className;
+  node.textContent = text;
+  return node;
+}
+
+// The text as it reads, with quiet marks before what cannot be seen; the marks are not copied with the text.
+function fill(node, text) {
+  let from = 0;
+  for (const found of text.matchAll(INVISIBLE)) {
+    node.append(text.slice(from, found.index), make("span", "cl-quiet-mark", mark(found[0])));
+    if (found[0] === "\n" || found[0] === "\t") node.append(found[0]);
+    from = found.index + found[0].length;
+  }
+  node.append(text.slice(from));
+}
 
 function render({ model, el }) {
   const labels = model.get("labels");
-  const box = document.createElement("div");
-  box.className = "cl-tokens";
-  const text = document.createElement("div");
-  text.className = "cl-tokens-text";
+  const box = make("div", "cl-tokens");
+  const text = make("div", "cl-tokens-text");
   text.dataset.empty = labels.empty;
-  text.setAttribute("role", "group");
-  const card = document.createElement("div");
-  card.className = "cl-tokens-card";
+  text.dataset.lmSuppressShortcuts = "true"; // arrow keys are ours here, not JupyterLab's
+  text.setAttribute("role", "listbox");
+  text.setAttribute("aria-label", labels.name);
+  const card = make("div", "cl-tokens-card");
   card.setAttribute("role", "tooltip");
-  card.hidden = true;
-  const legend = document.createElement("div");
-  legend.className = "cl-tokens-legend";
-  legend.textContent = labels.legend;
+  // Above everything and clipped by nothing, where the browser can.
+  const floating = typeof card.showPopover === "function";
+  if (floating) card.popover = "manual";
+  else card.hidden = true;
+  const legend = make("div", "cl-tokens-legend", labels.legend);
+  legend.append(...STEP_NAMES.map((name, at) => make("span", `cl-swatch cl-level-${at + 1}`, name)));
+  legend.append(make("div", "", labels.help));
   box.append(text, card, legend);
   el.append(box);
   let spans = [];
 
-  function describe([shown, probability, others]) {
-    const own = probability == null ? visible(shown) : `${visible(shown)}  ${percent(probability)}`;
-    return [own, ...others.map(([token, p]) => `${visible(token)}  ${percent(p)}`)];
+  const name = ([shown, probability]) => {
+    const what = shown === "" ? labels.nothing : visible(shown);
+    return probability == null ? what : `${what}  ${percent(probability)}`;
+  };
+
+  function row([other, p], chosen) {
+    const node = make("div", chosen ? "cl-tokens-row cl-chosen" : "cl-tokens-row");
+    const bar = make("span", "cl-tokens-bar");
+    bar.style.setProperty("--p", p);
+    node.append(make("span", "", visible(other)), bar, make("span", "", percent(p)));
+    return node;
   }
 
   function open(token) {
     const span = spans[Number(token.dataset.at)];
-    if (!span) return;
-    const head = document.createElement("div");
-    head.className = "cl-tokens-own";
-    head.textContent = describe(span)[0];
-    const rows = span[2].map(([other, p]) => {
-      const row = document.createElement("div");
-      row.className = "cl-tokens-row";
-      if (other === span[0]) row.classList.add("cl-chosen");
-      const name = document.createElement("span");
-      name.textContent = visible(other);
-      const bar = document.createElement("span");
-      bar.className = "cl-tokens-bar";
-      bar.style.setProperty("--p", p);
-      const number = document.createElement("span");
-      number.textContent = percent(p);
-      row.append(name, bar, number);
-      return row;
-    });
-    const title = document.createElement("div");
-    title.className = "cl-tokens-title";
-    title.textContent = rows.length ? labels.instead : "";
-    card.replaceChildren(head, title, ...rows);
-    card.hidden = false;
-    const home = box.getBoundingClientRect();
-    const place = token.getBoundingClientRect();
-    card.style.top = `${place.bottom - home.top + 4}px`;
-    card.style.left = `${Math.max(0, Math.min(place.left - home.left, home.width - card.offsetWidth - 4))}px`;
+    if (!span || (span[1] == null && !span[2].length)) return close();
+    const parts = [make("div", "cl-tokens-own", name(span))];
+    if (span[3] > 1) parts.push(make("div", "cl-tokens-title", labels.together.replace("{n}", span[3])));
+    if (span[2].length) parts.push(make("div", "cl-tokens-title", labels.instead));
+    card.replaceChildren(...parts, ...span[2].map((other) => row(other, other[0] === span[0])));
+    if (!floating) card.hidden = false;
+    else if (!card.matches(":popover-open")) card.showPopover();
+    place(token.getClientRects()[0]);
   }
-  const close = () => (card.hidden = true);
+
+  // Below the token, or above it where there is no room below.
+  function place(at) {
+    const home = floating ? new DOMRect() : box.getBoundingClientRect();
+    const below = at.bottom + 4;
+    const fits = below + card.offsetHeight <= window.innerHeight || at.top < card.offsetHeight + 4;
+    const left = Math.max(4, Math.min(at.left, document.documentElement.clientWidth - card.offsetWidth - 4));
+    card.style.top = `${(fits ? below : at.top - card.offsetHeight - 4) - home.top}px`;
+    card.style.left = `${left - home.left}px`;
+  }
+
+  const isOpen = () => (floating ? card.matches(":popover-open") : !card.hidden);
+  const close = () => {
+    if (!floating) card.hidden = true;
+    else if (isOpen()) card.hidePopover();
+  };
 
   function element(span, at) {
-    const token = document.createElement("span");
-    token.className = "cl-token";
+    const [shown, probability] = span;
+    const token = make("span", "cl-token");
     token.dataset.at = at;
-    token.textContent = span[0];
     token.tabIndex = at === 0 ? 0 : -1;
-    if (span[1] != null) {
-      token.style.setProperty("--doubt", (1 - span[1]).toFixed(3));
-      token.setAttribute("aria-label", describe(span)[0]);
-    }
+    token.setAttribute("role", "option");
+    token.setAttribute("aria-label", name(span));
+    if (probability != null) token.classList.add(`cl-level-${level(probability)}`);
+    if (shown === "") token.append(make("span", "cl-quiet-mark", "∅"));
+    else if (SPECIAL.test(shown)) token.append(make("span", "cl-special", shown));
+    else fill(token, shown);
     return token;
   }
 
@@ -86,36 +128,54 @@ function render({ model, el }) {
     append(0, all);
   }
 
-  text.addEventListener("mouseover", (event) => event.target.classList.contains("cl-token") && open(event.target));
-  text.addEventListener("mouseleave", close);
-  text.addEventListener("focusin", (event) => event.target.classList.contains("cl-token") && open(event.target));
-  text.addEventListener("focusout", close);
-  text.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") return close();
-    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    const next = step && text.children[Number(event.target.dataset.at) + step];
-    if (!step) return;
+  const STRIDE = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1, Home: -Infinity, End: Infinity };
+  function move(event) {
+    const stride = STRIDE[event.key];
+    if (event.key === "Escape" && isOpen()) close();
+    else if (stride) {
+      const at = Number(event.target.dataset.at) + stride;
+      const next = text.children[Math.max(0, Math.min(at, spans.length - 1))];
+      text.querySelector("[tabindex='0']").tabIndex = -1;
+      next.tabIndex = 0;
+      next.focus();
+      open(next);
+    } else return;
     event.preventDefault();
     event.stopPropagation();
-    if (!next) return;
-    event.target.tabIndex = -1;
-    next.tabIndex = 0;
-    next.focus();
-  });
+  }
+
+  const over = (act) => (event) => {
+    const token = event.target.closest(".cl-token");
+    if (token) act(token);
+  };
+  const leave = () => {
+    const focused = text.querySelector(".cl-token:focus");
+    if (focused) open(focused);
+    else close();
+  };
+  text.addEventListener("mouseover", over(open));
+  text.addEventListener("mouseleave", leave);
+  text.addEventListener("focusin", over(open));
+  text.addEventListener("focusout", close);
+  text.addEventListener("keydown", move);
+  // A card that floats stays where it is while the page scrolls away below it.
+  window.addEventListener("scroll", close, true);
 
   const receive = (message) => {
     if (message.kind === "clear") replace([]);
     else if (message.kind === "append") append(message.start, message.spans);
-    else if (message.kind === "all") replace(message.spans);
   };
   const sync = () => {
-    if (JSON.stringify(model.get("spans")) !== JSON.stringify(spans)) replace(model.get("spans"));
+    const all = model.get("spans");
+    if (JSON.stringify(all) !== JSON.stringify(spans)) replace(all);
   };
   model.on("msg:custom", receive);
   model.on("change:spans", sync);
   replace(model.get("spans"));
   if (!spans.length) model.send({ kind: "resync" });
   return () => {
+    close();
+    window.removeEventListener("scroll", close, true);
     model.off("msg:custom", receive);
     model.off("change:spans", sync);
   };
