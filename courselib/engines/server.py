@@ -61,6 +61,11 @@ class Server:
         self._command = command
 
     @property
+    def engine_name(self) -> str:
+        """The engine's name."""
+        return self.engine.name
+
+    @property
     def base_url(self) -> str:
         """Where OpenAI's routes are: what ``openai.OpenAI(base_url=…)`` wants."""
         return f"{self.url}/v1"

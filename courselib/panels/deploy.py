@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
+import traitlets
 
 from courselib.engines.launch import launch, make_settings
 from courselib.engines.llamacpp import CACHE_TYPES, ENGINE, LlamaCppSettings, default_threads, kv_cache_bytes
@@ -37,13 +38,14 @@ class Cancelled(Exception):
 class Deploy(Panel):
     """A control desk for one llama.cpp server.
 
-    ``server`` is the running server or None; ``settings()`` what is chosen. The server stops with the panel's Stop, or
+    The trait ``server`` is the running server or None; ``settings()`` what is chosen. The server stops with the panel's Stop, or
     with the kernel.
     """
 
+    server: traitlets.Any[Server | None, Server | None] = traitlets.Any(None, allow_none=True)
+
     def __init__(self, **settings: Any) -> None:
         super().__init__(_("Deploy"), ENGINE.name, _("measured, where not marked otherwise"))
-        self.server: Server | None = None
         self._worker = Worker(self._failed, self._ended)
         self._watch_stop = threading.Event()
         self.fields = _fields(LlamaCppSettings(**settings))

@@ -50,6 +50,8 @@ class Playground(Panel):
         self.facts = widgets.HTML()
         self.code = CodeFold()
         self.code.add_class("cl-code-fold")
+        if not isinstance(server, Server):
+            server.observe(self._changed, "server")
         for field in (self.prompt, self.system, *self.fields.values()):
             field.observe(self._changed, "value")
         controls = widgets.GridBox(
@@ -86,7 +88,7 @@ class Playground(Panel):
             self.code.notes = [_("The code appears once a server runs.")]
             return
         try:
-            self.code.notes = []
+            self.code.notes = [_("The panel asks for log-probabilities as well; they leave the text as it is.")]
             messages = chat_messages(self.prompt.value or _("Hello"), self.system.value)
             self.code.programs = chat_programs(self.server, messages, self.options())
             self.show_error(None)
