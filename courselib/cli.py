@@ -183,7 +183,7 @@ def serve(engine: str, **settings: Any) -> None:
 @click.argument("flags", nargs=-1, type=click.UNPROCESSED)
 def llama_server(flags: tuple[str, ...]) -> None:
     """Run llama.cpp's own server, from the wheel, with llama-server's flags (--help lists them)."""
-    from courselib.engines.llama_server import main as serve_forever
+    from courselib.llama_server import main as serve_forever
 
     sys.exit(serve_forever(list(flags)))
 

@@ -114,7 +114,6 @@ def _wait_until_ready(server: Server, timeout_s: float, on_wait: Callable[[float
     import httpx
 
     start = time.monotonic()
-    pause = FIRST_POLL_S
     while True:
         elapsed = time.monotonic() - start
         on_wait(elapsed)
@@ -134,8 +133,8 @@ def _wait_until_ready(server: Server, timeout_s: float, on_wait: Callable[[float
                 return
         except httpx.HTTPError:
             pass  # not listening yet, or gone again: the next round looks at the process first
-        time.sleep(pause)
-        pause = min(pause * 1.2, LONGEST_POLL_S)
+        # A fixed part of what was waited already: quick engines are noticed at once, slow ones are left in peace.
+        time.sleep(min(max(FIRST_POLL_S, elapsed / 20), LONGEST_POLL_S))
 
 
 def attach(url: str, key: str | None = None) -> Server:

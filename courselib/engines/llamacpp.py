@@ -220,7 +220,7 @@ class LlamaCpp(Engine):
         assert isinstance(settings, LlamaCppSettings)
         flags = _flags(settings, port)
         if settings.binary == "wheel":
-            run = [sys.executable, "-m", "courselib.engines.llama_server", *flags]
+            run = [sys.executable, "-m", "courselib.llama_server", *flags]
             shown = ["courselib", "llama-server", *flags]
         else:
             run = [_find_binary(settings.binary), *flags]

@@ -38,11 +38,11 @@ class Cancelled(Exception):
 class Deploy(Panel):
     """A control desk for one llama.cpp server.
 
-    The trait ``server`` is the running server or None; ``settings()`` what is chosen. The server stops with the panel's Stop, or
-    with the kernel.
+    The trait ``server`` is the running server or None; ``settings()`` what is chosen. The server stops with the
+    panel's Stop, or with the kernel.
     """
 
-    server: traitlets.Any[Server | None, Server | None] = traitlets.Any(None, allow_none=True)
+    server: Server | None = traitlets.Any(None, allow_none=True)  # type: ignore[assignment]
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(_("Deploy"), ENGINE.name, _("measured, where not marked otherwise"))

@@ -45,6 +45,6 @@ def engines_alive():
     found = set()
     for process in psutil.process_iter(["pid", "cmdline"]):
         line = " ".join(process.info["cmdline"] or [])
-        if "courselib.engines.llama_server" in line or "engines/guard.py" in line:
+        if "courselib.llama_server" in line or "engines/guard.py" in line:
             found.add(process.info["pid"])
     return found

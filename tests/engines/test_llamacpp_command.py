@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from courselib.engines.llama_server import parser
 from courselib.engines.llamacpp import ENGINE, LlamaCppSettings
+from courselib.llama_server import parser
 
 BASE = {"model": "m.gguf", "alias": "m", "threads": 2}
 

@@ -1,6 +1,6 @@
 """``llama-server``, run from the prebuilt ``xllamacpp`` wheel under llama-server's own flags.
 
-    python -m courselib.engines.llama_server --model MODEL.gguf --port 8080
+    python -m courselib.llama_server --model MODEL.gguf --port 8080
 
 The subset of flags that the course teaches, spelled as llama.cpp spells them. As with llama-server, the key may come
 from the environment (``LLAMA_API_KEY``). Imported by nobody: it is the main program of a process of its own, because
