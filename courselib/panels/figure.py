@@ -1,96 +1,138 @@
-"""Plotly figures that open fast and call nobody.
+"""Plotly figures that open fast, call nobody, and read in light and dark themes.
 
 A ``FigureWidget`` carries plotly's whole JavaScript, 5 MB, in its own state; five on a page are 25 MB and twenty
-seconds. Where one page holds all outputs (JupyterLab, Notebook), the bundle is sent once, by a loader, and every
-figure takes it from there. Where each output is a page of its own (Colab), nothing can be shared and a plain
-``FigureWidget`` is shown.
+seconds. Here the bundle is the state of one widget, sent once, and every figure of the page takes it from there.
 """
 
 from __future__ import annotations
 
-import re
+import contextlib
+import sys
+from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anywidget
 import ipywidgets as widgets
+import traitlets
 
-from courselib import environment
+from courselib.i18n import _
 
 if TYPE_CHECKING:
-    import anywidget
     import plotly.graph_objects as go
 
-# Okabe and Ito's colours, told apart by the colour-blind (jfly.uni-koeln.de/color, 2008).
-PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
-# Grey with contrast 4.5:1 and more on both white and JupyterLab's dark ground.
-INK = "#808488"
+STATIC = Path(__file__).parent / "static"
+# Okabe and Ito's colours, told apart by the colour-blind (jfly.uni-koeln.de/color, 2008); the faintest on white last.
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+# Where the page tells no colour of its own: the same contrast, 4.5:1, on white and on black.
+INK = "#767676"
+FAINT, FAINTER = "rgba(128,132,136,.5)", "rgba(128,132,136,.25)"
+FONTS = "Helvetica Neue, Arial, Noto Sans TC, Noto Sans CJK TC, PingFang TC, Microsoft JhengHei, sans-serif"
 CONFIG = {
     "displaylogo": False,
     # Plotly's own upload button sends the chart to a server.
     "modeBarButtonsToRemove": ["sendChartToCloud", "lasso2d", "select2d"],
 }
-BUNDLE_EXPORT = re.compile(r"export\s*\{[^}]*?(\w+) as default\s*\};?")
 
 
-def template() -> go.layout.Template:
-    """Looks that read in light and dark themes: no ground of its own, grey ink, a palette for everyone."""
+@contextlib.contextmanager
+def _without_iri_grammar() -> Iterator[None]:
+    """Spare plotly's import the second or two in which jsonschema compiles a grammar for addresses.
+
+    Plotly wants nbformat, that jsonschema, and that ``rfc3987_syntax``, if it is there; nobody here uses it.
+    """
+    name = "rfc3987_syntax"
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+
+
+def _plotly() -> Any:
+    """``plotly.graph_objects``, with what its widgets need."""
     import plotly.graph_objects as go
 
-    axis = {"gridcolor": "rgba(128,132,136,.25)", "zerolinecolor": "rgba(128,132,136,.5)", "automargin": True}
+    with _without_iri_grammar():
+        import plotly.basewidget  # noqa: F401 - graph_objects would load it when a widget is made
+    return go
+
+
+@cache
+def template() -> go.layout.Template:
+    """Looks that read in light and dark themes: no ground of its own, grey lines, a palette for everyone.
+
+    Traces differ by symbol and dash too, for whom colours are not enough.
+    """
+    go = _plotly()
+    axis = {"gridcolor": FAINTER, "zerolinecolor": FAINT, "linecolor": FAINT, "automargin": True}
+    scatter = [
+        go.Scatter(line={"dash": dash}, marker={"symbol": symbol, "size": 8})
+        for dash, symbol in zip(DASHES, SYMBOLS, strict=True)
+    ]
     return go.layout.Template(
+        data={"scatter": scatter},
         layout={
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
-            "font": {"color": INK, "size": 13, "family": "sans-serif, Noto Sans CJK TC"},
+            "font": {"color": INK, "size": 13, "family": FONTS},
             "colorway": PALETTE,
             "xaxis": axis,
             "yaxis": axis,
-            "margin": {"l": 60, "r": 20, "t": 40, "b": 50},
+            "legend": {"bgcolor": "rgba(0,0,0,0)"},
+            "margin": {"l": 60, "r": 20, "t": 48, "b": 50},
             "height": 320,
-        }
+        },
     )
 
 
+class _Bundle(anywidget.AnyWidget):
+    """Carries plotly's JavaScript to the page; never shown."""
+
+    _esm = "export default { render() {} };"
+    source = traitlets.Unicode().tag(sync=True)
+
+
 @cache
-def _shared_classes() -> tuple[type[anywidget.AnyWidget], type[go.FigureWidget]]:
-    """The loader that carries plotly's bundle, and a figure that waits for it."""
-    import anywidget
-    import plotly.graph_objects as go
+def _bundle() -> _Bundle:
+    """The one bundle of this kernel."""
     from plotly.basewidget import BaseFigureWidget
 
-    source = str(BaseFigureWidget._esm)
-    export = list(BUNDLE_EXPORT.finditer(source))[-1]
-    publish = f"globalThis.__courselib_plotly_ready?.({export[1]});globalThis.__courselib_plotly ??= {export[1]};"
-
-    class Loader(anywidget.AnyWidget):
-        """Carries plotly's bundle to the page."""
-
-        _esm = source.replace(export[0], "") + publish + "export default { render() {} };"
-
-        def __repr__(self) -> str:
-            return ""
-
-    class Figure(go.FigureWidget):
-        """A FigureWidget without a bundle of its own."""
-
-        _esm = (
-            "export default async () => {"
-            "if (!globalThis.__courselib_plotly) await ("
-            "globalThis.__courselib_plotly_wait ??= new Promise(done => globalThis.__courselib_plotly_ready = done));"
-            "return globalThis.__courselib_plotly ? globalThis.__courselib_plotly() : "
-            "(await globalThis.__courselib_plotly_wait)(); }"
-        )
-
-    return Loader, Figure
+    return _Bundle(source=str(BaseFigureWidget._esm))
 
 
 @cache
-def _loader() -> anywidget.AnyWidget:
-    return _shared_classes()[0]()
+def _figure_type() -> Any:
+    """A FigureWidget without a bundle of its own; plotly's own before version 6, which has none."""
+    import plotly
+
+    go = _plotly()
+    if not hasattr(go.FigureWidget, "_esm"):
+        return go.FigureWidget
+
+    class Figure(go.FigureWidget):  # type: ignore[name-defined,misc]
+        _esm = STATIC / "figure.js"
+        _css = STATIC / "figure.css"
+        _bundle = traitlets.Unicode().tag(sync=True)
+        _plotly = traitlets.Unicode(plotly.__version__).tag(sync=True)
+
+        @traitlets.default("_bundle")
+        def _share(self) -> str:
+            return str(_bundle().model_id)
+
+    return Figure
 
 
 class Picture(widgets.VBox):
     """A plotly figure in a notebook, with a text twin.
+
+    ``figure`` is the ``FigureWidget``; change it as plotly teaches, and the picture follows.
 
     Args:
         traces: plotly traces.
@@ -99,22 +141,21 @@ class Picture(widgets.VBox):
     """
 
     def __init__(self, traces: list[Any], *, table: str = "", **layout: Any) -> None:
-        import plotly.graph_objects as go
-
-        shared = environment.place() != "colab" and hasattr(go.FigureWidget, "_esm")
-        figure_type = _shared_classes()[1] if shared else go.FigureWidget
-        self.figure = figure_type(traces, layout={"template": template(), **layout})
+        if hasattr(_figure_type(), "_share"):
+            _bundle()  # on its way before the first figure that asks for it
+        self.figure = _figure_type()(traces, layout={"template": template(), **layout})
         self.figure._config = {**(self.figure._config or {}), **CONFIG}
+        self.figure.add_class("cl-figure")
         self.table = table
-        children = [_loader(), self.figure] if shared else [self.figure]
-        super().__init__(children=children)
+        super().__init__(children=[self.figure])
 
     def as_table(self) -> str:
         """The picture as text."""
         return self.table
 
     def __repr__(self) -> str:
-        return self.table or "Picture()"
+        # Fixed: it is what notebooks show where there is no front end, and outputs are compared.
+        return f"Picture({self.figure.layout.title.text or ''!r})"
 
 
 def next_token_picture(alternatives: list[tuple[str, float]], *, title: str = "") -> Picture:
@@ -124,10 +165,7 @@ def next_token_picture(alternatives: list[tuple[str, float]], *, title: str = ""
         alternatives: tokens and their probabilities (0 to 1), likeliest first.
         title: above the bars.
     """
-    import plotly.graph_objects as go
-
-    from courselib.i18n import _
-
+    go = _plotly()
     shown = [f"{token!r}" for token, _probability in alternatives]
     values = [100 * probability for _token, probability in alternatives]
     table = "\n".join(f"{token:<16}{value:6.1f} %" for token, value in zip(shown, values, strict=True))

@@ -1,0 +1,151 @@
+"""The panels' pieces in JupyterLab: hover, keyboard, clipboard, both themes."""
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+
+TOKENS = """
+import math
+from courselib.panels.token_text import TokenText
+from courselib.stream import Token
+
+view = TokenText()
+view.add_class("test-tokens")
+
+
+def feed(pieces, chances=(0.97, 0.62, 0.31, 0.11, 0.02)):
+    for at, piece in enumerate(pieces):
+        chance = chances[at % len(chances)]
+        others = ((piece, math.log(chance)), (" else".encode(), math.log(0.02)), (b"\\xe4\\xbd", math.log(0.004)))
+        view.feed(Token(piece, math.log(chance), others))
+    view.finish()
+
+
+view
+"""
+FEED = """
+words = "The tide rises because the Moon pulls the sea .\\n\\nSecond\\tline :".split(" ")
+chinese = [bytes([byte]) for byte in "月亮把海水拉起來。".encode()]
+emoji = ["👨‍👩‍👧‍👦".encode()[:7], "👨‍👩‍👧‍👦".encode()[7:], "🇹🇼".encode(), " ok".encode(), b"<|im_end|>", b"", b"\\xff"]
+feed([b"The"] + [b" " + word.encode() for word in words[1:]] + [b" "] + chinese + emoji)
+"""
+LONG = 'feed([f" word{n}".encode() for n in range(400)])'
+CODE = """
+from courselib.panels.code_fold import CodeFold
+
+program = 'print("你好, world")\\nfor n in range(3):\\n    print(n)  # three times\\n'
+fold = CodeFold({"openai": program, "curl": "curl -N http://127.0.0.1\\n"})
+fold.notes = ["This engine does not honour min_tokens."]
+fold.add_class("test-fold")
+fold
+"""
+THEMES = pytest.mark.parametrize("theme", ["light", "dark"])
+
+
+@THEMES
+def test_tokens_by_mouse_and_keyboard(open_notebook, theme):
+    notebook = open_notebook(TOKENS, FEED, theme=theme)
+    notebook.run_all()
+    page = notebook.page
+    tokens = page.locator(".test-tokens .cl-token")
+    expect(tokens).to_have_count(27)
+    text = page.locator(".test-tokens .cl-tokens-text")
+    assert "月亮把海水拉起來。" in text.inner_text()
+    assert "\ufffd" not in text.inner_text()
+
+    card = page.locator(".test-tokens .cl-tokens-card")
+    expect(card).to_be_hidden()
+    page.get_by_role("option", name="Moon").hover()
+    expect(card).to_be_visible()
+    expect(card).to_contain_text("97 %")
+    expect(card).to_contain_text("⟨0xE4⟩⟨0xBD⟩")
+    notebook.screenshot(f"tokens-hover-{theme}")
+    page.mouse.move(0, 0)
+    expect(card).to_be_hidden()
+
+    tokens.nth(0).focus()
+    expect(card).to_contain_text("97 %")
+    page.keyboard.press("ArrowRight")
+    expect(tokens.nth(1)).to_be_focused()
+    expect(card).to_contain_text("62 %")
+    page.keyboard.press("Escape")
+    expect(card).to_be_hidden()
+    expect(tokens.nth(1)).to_be_focused()
+    page.keyboard.press("End")
+    expect(tokens.last).to_be_focused()
+    expect(card).to_be_visible()
+    notebook.screenshot(f"tokens-focus-{theme}")
+    page.keyboard.press("Tab")
+    expect(card).to_be_hidden()
+
+
+def test_a_view_opened_late_shows_the_same(open_notebook):
+    notebook = open_notebook(TOKENS, "for piece in (b'one', b' two', b' three'): view.feed(Token(piece))", "view")
+    notebook.run_all()
+    boxes = notebook.page.locator(".test-tokens .cl-tokens-text")
+    expect(boxes).to_have_count(2)
+    expect(boxes.nth(0)).to_have_text("one two")
+    expect(boxes.nth(1)).to_have_text("one two")
+
+
+def test_a_long_answer_costs_traffic_in_proportion(open_notebook):
+    notebook = open_notebook(TOKENS, LONG)
+    notebook.run_all()
+    expect(notebook.page.locator(".test-tokens .cl-token")).to_have_count(400)
+    assert notebook.received_bytes < 1_000_000
+
+
+@THEMES
+def test_code_is_folded_tabbed_and_copied(open_notebook, theme):
+    notebook = open_notebook(CODE, theme=theme)
+    notebook.run_all()
+    page = notebook.page
+    code = page.locator(".test-fold pre")
+    expect(code).to_be_hidden()
+    page.locator(".test-fold summary").focus()
+    page.keyboard.press("Enter")
+    expect(code).to_contain_text("你好, world")
+    notebook.screenshot(f"code-{theme}")
+    page.locator(".test-fold .cl-copy").click()
+    expect(page.locator(".test-fold .cl-copy")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()").startswith('print("你好, world")\nfor n')
+    page.get_by_role("tab", name="openai").focus()
+    page.keyboard.press("ArrowRight")
+    expect(code).to_have_text("curl -N http://127.0.0.1\n")
+    expect(page.get_by_role("tab", name="curl")).to_be_focused()
+    assert notebook.calls_outside() == []
+
+
+FIGURE = """
+from courselib.panels.figure import Picture
+import plotly.graph_objects as go
+
+picture = Picture(
+    [go.Scatter(x=[1, 2, 4, 8, 16], y=[n * v for v in (75, 144, 160, 180, 184)], name=f"{n}") for n in (1, 2, 3)],
+    title="Throughput", xaxis={"title": "requests at once"}, yaxis={"title": "tokens a second"},
+)
+picture
+"""
+
+
+@THEMES
+def test_three_pictures_share_one_bundle(open_notebook, theme):
+    notebook = open_notebook(FIGURE, FIGURE, FIGURE, theme=theme, height=1400)
+    notebook.run_all()
+    page = notebook.page
+    expect(page.locator(".js-plotly-plot .main-svg .scatterlayer path.js-line")).to_have_count(9)
+    assert notebook.received_bytes < 8_000_000
+    assert notebook.calls_outside() == []
+    expect(page.locator(".modebar-btn[data-title*='hare']")).to_have_count(0)
+    notebook.screenshot(f"figures-{theme}")
+
+
+def test_pictures_come_back_when_the_page_is_loaded_again(open_notebook):
+    notebook = open_notebook(FIGURE, FIGURE)
+    notebook.run_all()
+    lines = notebook.page.locator(".js-plotly-plot .scatterlayer path.js-line")
+    expect(lines).to_have_count(6)
+    notebook.page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+    notebook.page.reload()
+    expect(lines).to_have_count(6, timeout=30_000)
