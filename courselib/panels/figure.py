@@ -116,7 +116,7 @@ def _figure_type() -> Any:
     if not hasattr(go.FigureWidget, "_esm"):
         return go.FigureWidget
 
-    class Figure(go.FigureWidget):  # type: ignore[name-defined,misc]
+    class Figure(go.FigureWidget):  # type: ignore[name-defined]
         _esm = STATIC / "figure.js"
         _css = STATIC / "figure.css"
         _bundle = traitlets.Unicode().tag(sync=True)
