@@ -1,0 +1,220 @@
+"""``courselib build``: lessons to notebooks.
+
+A notebook is a function of its lesson's text, outputs excepted: measured numbers differ from run to run. So a notebook
+remembers the hash of the code that its outputs came from, and is run again only when that code has changed. Building
+twice gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from courselib.authoring import outputs
+from courselib.authoring.execution import execute as run
+from courselib.authoring.lint import lint
+from courselib.authoring.notebook import Built, assemble, to_text, without_outputs
+from courselib.authoring.problem import Problem, refuse
+from courselib.authoring.project import Project, read_project
+from courselib.authoring.source import Lesson, read_lesson
+from courselib.authoring.translation import panel_words, read_translations, translated
+from courselib.authoring.variants import Variant, vary
+from courselib.errors import LessonError
+from courselib.i18n import _
+
+MAX_DIFF_LINES = 20
+
+
+@dataclass
+class Report:
+    """What was built and what is wrong.
+
+    Args:
+        lines: one for each lesson that is well.
+        problems: what to mend, each with its lesson.
+    """
+
+    lines: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+    def __str__(self) -> str:
+        return "\n".join([*self.lines, *self.problems])
+
+
+def build(
+    root: Path,
+    names: list[str] | None = None,
+    *,
+    check: bool = False,
+    execute: bool | None = None,
+    language: str = "en",
+) -> Report:
+    """Build notebooks from lessons.
+
+    Args:
+        root: the project's folder, with ``lessons/`` and ``notebooks/``.
+        names: which lessons, by file name with or without ``.md``; ``None`` for all.
+        check: write and run nothing; a notebook that is not what its lesson gives is a problem. Outputs are not
+            compared, the tests run the notebooks for that.
+        execute: run all (``True``), none (``False``), or those whose code has changed (``None``).
+        language: ``"en"``, or one that has translations in ``locale/``.
+
+    Returns:
+        What was done; lessons do not stop each other.
+
+    Raises:
+        LessonError: the project or a named lesson is not there.
+    """
+    builder = _Builder(root.resolve(), read_project(root), language, check, execute)
+    report = Report()
+    for path in _lesson_files(root.resolve(), names):
+        try:
+            report.lines.append(f"{path.stem}: {builder.one(path)}")
+        except LessonError as error:
+            report.problems.append(error.message)
+    if names is None:
+        report.problems += builder.orphans()
+    return report
+
+
+def render(
+    root: Path, lesson: Lesson, project: Project, *, path: str, language: str = "en", variant: Variant = "lesson"
+) -> Built:
+    """A lesson's notebook in one variant and one language, without outputs.
+
+    Args:
+        root: the project's folder, where translations are.
+        lesson: as read.
+        project: where links point to.
+        path: the notebook's place from the project's root.
+        language: ``"en"``, or one that has translations.
+        variant: the lesson as written, the learner's copy of an exercise, or its solution.
+
+    Raises:
+        LessonError: an answer is not marked as it must be, or the translations cannot be read.
+    """
+    varied = vary(lesson, variant)
+    spoken = translated(varied, read_translations(root, lesson, language)) if language != "en" else varied
+    words = panel_words(language)
+    return assemble(spoken, project, path, language=language, variant=variant, words=words)
+
+
+def _lesson_files(root: Path, names: list[str] | None) -> list[Path]:
+    files = {path.stem: path for path in sorted((root / "lessons").glob("*.md"))}
+    if names is None:
+        return list(files.values())
+    wanted = [Path(name).stem if name.endswith(".md") else name for name in names]
+    for name in wanted:
+        if name not in files:
+            raise LessonError(
+                _("There is no lesson {name!r}; there are: {names}.").format(name=name, names=", ".join(files) or "-")
+            )
+    return [files[name] for name in wanted]
+
+
+@dataclass(frozen=True)
+class _Builder:
+    root: Path
+    project: Project
+    language: str
+    check: bool
+    execute: bool | None
+
+    def one(self, path: Path) -> str:
+        """Build or check one lesson; says what was done."""
+        lesson = read_lesson(self.root, path)
+        refuse(lint(lesson))
+        target = self._target(lesson.name)
+        old = _read_notebook(target)
+        built = render(
+            self.root, lesson, self.project, path=target.relative_to(self.root).as_posix(), language=self.language
+        )
+        return self._compare(built, target, old) if self.check else self._write(built, lesson, target, old)
+
+    def orphans(self) -> list[str]:
+        """Notebooks that no lesson gives."""
+        folder = self._target("").parent
+        names = {path.stem for path in (self.root / "lessons").glob("*.md")}
+        found = sorted(path for path in folder.glob("*.ipynb") if path.stem not in names)
+        text = _("{notebook}: there is no lessons/{name}.md; remove the notebook, or write its lesson.")
+        return [text.format(notebook=path.relative_to(self.root).as_posix(), name=path.stem) for path in found]
+
+    def _target(self, name: str) -> Path:
+        return self.root / "notebooks" / self.language / f"{name}.ipynb"
+
+    def _write(self, built: Built, lesson: Lesson, target: Path, old: NotebookNode | None) -> str:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        done = self._fill(built, lesson, target.parent, old)
+        text = to_text(built.notebook)
+        if not target.exists() or target.read_text(encoding="utf-8") != text:
+            target.write_text(text, encoding="utf-8", newline="\n")
+        return done
+
+    def _fill(self, built: Built, lesson: Lesson, folder: Path, old: NotebookNode | None) -> str:
+        """Give a notebook its outputs; says how."""
+        if not self.execute and outputs.take_over(built, old):
+            return _("up to date")
+        if self.execute is False:
+            return _("not executed")
+        outputs.keep_skipped(built, old)
+        run(built, lesson, folder, self.language)
+        changed = outputs.clean(built.notebook, outputs.private_paths(self.root))
+        refuse(_bad_goldens(built, lesson, changed))
+        built.mark_executed()
+        return _("executed")
+
+    def _compare(self, built: Built, target: Path, old: NotebookNode | None) -> str:
+        """Refuse a notebook that is not what ``_write`` would leave, but for what its outputs say."""
+        where, name = target.relative_to(self.root).as_posix(), target.stem
+        if old is None:
+            text = _("{where}: missing or unreadable; run: courselib build {name}")
+            raise LessonError(text.format(where=where, name=name))
+        fresh = without_outputs(built.notebook)
+        if outputs.take_over(built, old):
+            if to_text(built.notebook) == target.read_text(encoding="utf-8"):
+                return _("up to date")
+            fresh.metadata = built.notebook.metadata
+        diff = _diff(to_text(without_outputs(old)), to_text(fresh))
+        if built.executed_of(old) != built.code:
+            text = _("{where}: the lesson's code is not the code its outputs came from; run: courselib build {name}")
+        elif diff:
+            text = _("{where}: not what the lesson gives; run: courselib build {name}")
+        else:
+            text = _("{where}: not written as the build writes it; run: courselib build {name}")
+        raise LessonError("\n".join([text.format(where=where, name=name), *diff]))
+
+
+def _bad_goldens(built: Built, lesson: Lesson, changed: list[int]) -> Iterator[Problem]:
+    for index, (cell, origin) in enumerate(zip(built.notebook.cells, built.origins, strict=True)):
+        if origin and "golden" in origin.tags:
+            if not any(outputs.says_something(output) for output in cell.outputs):
+                text = _("a golden cell must put something out; let its last line be the result.")
+                yield lesson.problem(text, origin)
+            elif index in changed:
+                text = _("a golden output holds a path or a memory address of this machine; print something else.")
+                yield lesson.problem(text, origin)
+
+
+def _read_notebook(path: Path) -> NotebookNode | None:
+    try:
+        notebook: NotebookNode = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
+    except (FileNotFoundError, nbformat.reader.NotJSONError, nbformat.ValidationError, UnicodeDecodeError):
+        return None
+    return notebook
+
+
+def _diff(committed: str, fresh: str) -> list[str]:
+    before, after = committed.splitlines(), fresh.splitlines()
+    lines = difflib.unified_diff(before, after, _("committed"), _("lesson"), n=1, lineterm="")
+    return [f"    {line}" for line in itertools.islice(lines, MAX_DIFF_LINES)]

@@ -1,0 +1,101 @@
+"""A notebook run from top to bottom in a kernel of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+from courselib import environment
+from courselib.authoring.notebook import Built
+from courselib.authoring.problem import Problem, refuse
+from courselib.authoring.source import Cell, Lesson
+from courselib.authoring.tags import TAGS
+from courselib.i18n import _
+
+# As long as the tests give nbval.
+CELL_TIMEOUT_S = 120
+KERNEL = "python3"
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_LAST_LINES = 12
+_SKIP = "skip-execution"
+
+_GRANTED: dict[str, Callable[[], bool]] = {
+    "needs-gpu": lambda: bool(environment.gpus()),
+    "needs-docker": lambda: environment.docker() not in ("missing", "not running"),
+}
+
+
+def runs_here(cell: Cell) -> bool:
+    """Whether a cell is run on this machine."""
+    return all(TAGS[tag].runs or (TAGS[tag].runs is None and _GRANTED[tag]()) for tag in cell.tags)
+
+
+def execute(built: Built, lesson: Lesson, folder: Path, language: str) -> None:
+    """Run a notebook and keep its outputs in it.
+
+    Args:
+        built: its notebook is changed in place.
+        lesson: what it was built from, to say where an error is.
+        folder: where the kernel works; the notebook's own, as in JupyterLab.
+        language: of what panels and messages say.
+
+    Raises:
+        LessonError: a cell failed, took longer than two minutes, or killed the kernel.
+    """
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellControlSignal, CellExecutionError, DeadKernelError
+
+    notebook, skipped = built.notebook, _mark_skipped(built)
+    language_info = notebook.metadata.language_info
+    at = [0]
+
+    def remember(cell: NotebookNode, cell_index: int) -> None:  # noqa: ARG001 - nbclient names its arguments
+        at[0] = cell_index
+
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_TIMEOUT_S,
+        kernel_name=KERNEL,
+        skip_cells_with_tag=_SKIP,
+        record_timing=False,
+        store_widget_state=False,
+        # How the kernel cuts a stream into messages is chance.
+        coalesce_streams=True,
+        on_cell_start=remember,
+        resources={"metadata": {"path": str(folder)}},
+    )
+    try:
+        client.execute(env=_kernel_environment(language))
+    except (CellExecutionError, CellControlSignal, DeadKernelError, RuntimeError) as error:
+        refuse([_failure(built, lesson, at[0], error)])
+    finally:
+        for cell in skipped:
+            cell.metadata.tags.remove(_SKIP)
+    # What the kernel says of itself differs between machines.
+    notebook.metadata.language_info = language_info
+
+
+def _mark_skipped(built: Built) -> list[NotebookNode]:
+    skipped = []
+    for cell, origin in zip(built.notebook.cells, built.origins, strict=True):
+        if origin and origin.kind == "code" and not runs_here(origin):
+            cell.metadata.tags.append(_SKIP)
+            skipped.append(cell)
+    return skipped
+
+
+def _kernel_environment(language: str) -> dict[str, str]:
+    # Sets print in the same order each time, and plotly's figures are plain data.
+    fixed = {"PYTHONHASHSEED": "0", "PLOTLY_RENDERER": "plotly_mimetype", "COURSELIB_LANGUAGE": language}
+    return {**os.environ, **fixed}
+
+
+def _failure(built: Built, lesson: Lesson, index: int, error: Exception) -> Problem:
+    origin = built.origins[index]
+    said = _COLOUR.sub("", str(error)).strip().splitlines()[-_LAST_LINES:]
+    what = _("running this cell failed:") if origin else _("running the generated set-up cell failed:")
+    return lesson.problem("\n    ".join([what, *said]), origin)

@@ -1,0 +1,137 @@
+"""A lesson's notebook, without outputs, and the bytes it is written as."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from courselib.authoring import frame
+from courselib.authoring.project import Project
+from courselib.authoring.prose import Translate, render
+from courselib.authoring.source import Cell, Lesson
+from courselib.authoring.tags import notebook_tags
+
+_KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+# Without a version: what runs the notebook is not what built it.
+_LANGUAGE = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"}
+ID_LENGTH = HASH_LENGTH = 16
+
+
+@dataclass
+class Built:
+    """A notebook on its way.
+
+    Args:
+        notebook: what will be written.
+        origins: the lesson's cell that each of its cells was made from; ``None`` where it was generated.
+        code: the hash of what its outputs depend on.
+    """
+
+    notebook: NotebookNode
+    origins: list[Cell | None]
+    code: str
+
+    def mark_executed(self) -> None:
+        """Write down that the outputs are those of this code."""
+        self.notebook.metadata.courselib["executed"] = self.code
+
+    def executed_of(self, other: NotebookNode) -> str | None:
+        """The hash of the code whose outputs another notebook holds; ``None`` when it was never run by the build."""
+        executed: str | None = other.metadata.get("courselib", {}).get("executed")
+        return executed
+
+
+def assemble(lesson: Lesson, project: Project, path: str, *, language: str, variant: str, words: Translate) -> Built:
+    """Make a lesson's notebook.
+
+    Args:
+        lesson: already in its variant and language.
+        project: where links and installations point to.
+        path: the notebook's place from the project's root.
+        language: written down in the metadata.
+        variant: written down in the metadata.
+        words: the pipeline's own words in that language.
+
+    Returns:
+        The notebook without outputs. The set-up cell stands before the first code cell.
+    """
+    cells = [frame.links_cell(lesson, project, path, words), frame.title_cell(lesson, lesson.title, words)]
+    origins: list[Cell | None] = [None, None]
+    for cell in lesson.cells:
+        if cell.kind == "code" and not any(node.cell_type == "code" for node in cells):
+            cells.append(frame.setup_cell(project))
+            origins.append(None)
+        cells.append(_node(cell, words))
+        origins.append(cell)
+    _number(cells)
+    about = {"built_from": lesson.path, "language": language, "variant": variant, "minutes": lesson.minutes}
+    about |= {"needs": list(lesson.needs), "level": lesson.level}
+    metadata = {"kernelspec": _KERNEL, "language_info": _LANGUAGE, "courselib": about, "title": lesson.title}
+    return Built(new_notebook(cells=cells, metadata=metadata), origins, code_hash(lesson))
+
+
+def code_hash(lesson: Lesson) -> str:
+    """What a lesson's outputs depend on: its code cells and which of them run.
+
+    The generated set-up cell is left out, since it names the version: a release does not change what lessons answer.
+    """
+    code = [[cell.source, sorted(cell.tags)] for cell in lesson.cells if cell.kind == "code"]
+    return _hash(json.dumps(code))
+
+
+def to_text(notebook: NotebookNode) -> str:
+    """The notebook as it is written: sorted keys, checked against nbformat's schema.
+
+    Raises:
+        nbformat.ValidationError: it is not a notebook.
+    """
+    nbformat.validate(notebook)
+    return str(nbformat.writes(notebook, indent=1, sort_keys=True, ensure_ascii=False)) + "\n"
+
+
+def without_outputs(notebook: NotebookNode) -> NotebookNode:
+    """A copy that has only what is known without running it."""
+    copy: NotebookNode = nbformat.from_dict(json.loads(json.dumps(notebook)))
+    for cell in copy.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return copy
+
+
+def _node(cell: Cell, words: Translate) -> NotebookNode:
+    metadata: dict[str, Any] = {}
+    if cell.tags:
+        metadata["tags"] = notebook_tags(cell.tags)
+    if cell.nbgrader:
+        metadata["nbgrader"] = dict(cell.nbgrader)
+    if "hide-input" in cell.tags:
+        metadata["jupyter"] = {"source_hidden": True}
+    node: NotebookNode
+    if cell.kind == "markdown":
+        node = new_markdown_cell(render(cell.source, words), metadata=metadata)
+    else:
+        node = new_code_cell(cell.source, metadata=metadata)
+    return node
+
+
+def _number(cells: list[NotebookNode]) -> None:
+    """Give each cell an id made from its text and from how many the same came before it.
+
+    Its place is left out, so that a cell put in between changes no other cell's id.
+    """
+    seen: Counter[str] = Counter()
+    for cell in cells:
+        content = f"{cell.cell_type}\n{cell.source}"
+        cell.id = _hash(f"{seen[content]}\n{content}")[:ID_LENGTH]
+        seen[content] += 1
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH]

@@ -1,0 +1,120 @@
+"""MyST prose made plain: what JupyterLab, Colab and GitHub all show, from the few marks lessons may use.
+
+None of the three knows MyST, so its directives become block quotes and its roles a word set small: plain Markdown,
+which reads well in a light and a dark theme and is not touched by GitHub's sanitizer.
+
+Badges say where a number comes from. The source or the conditions follow in angle brackets:
+
+    {measured}`41 tokens/s <2 cores, Q4_1>`
+    {quoted}`up to 24x <https://arxiv.org/abs/2309.06180>`
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from courselib.authoring.blocks import Block, split
+from courselib.i18n import _
+
+Translate = Callable[[str], str]
+
+BADGES = ("measured", "simulated", "quoted", "recorded")
+ADMONITIONS = ("note", "tip", "warning", "predict")
+
+# A role, or a code span, in which nothing is a role.
+_ROLE = re.compile(r"\{(?P<role>[\w:-]+)\}`(?P<claim>[^`]*)`|(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`)", re.DOTALL)
+_SOURCE = re.compile(r"^(?P<claim>.*?)\s*<(?P<source>[^<>]+)>$", re.DOTALL)
+_TARGET = re.compile(r"^\([\w-]+\)=\s*$", re.MULTILINE)
+
+
+def badge_words(_: Translate) -> dict[str, str]:
+    """The badges' words in the language of ``_``."""
+    return {"measured": _("measured"), "simulated": _("simulated"), "quoted": _("quoted"), "recorded": _("recorded")}
+
+
+def admonition_words(_: Translate) -> dict[str, str]:
+    """The admonitions' titles in the language of ``_``."""
+    return {"note": _("Note"), "tip": _("Tip"), "warning": _("Warning"), "predict": _("Predict first")}
+
+
+def roles(text: str) -> Iterator[re.Match[str]]:
+    """The roles in a block of text, code spans left out."""
+    return (found for found in _ROLE.finditer(text) if found["role"])
+
+
+def render(source: str, translate: Translate) -> str:
+    """A markdown cell's text as plain Markdown.
+
+    Args:
+        source: MyST of the kind ``problems`` finds nothing wrong with.
+        translate: gives the badges' and admonitions' words.
+    """
+    lines: list[str] = []
+    quoted = False
+    for block in split(source):
+        if block.kind == "open":
+            quoted = True
+            words = admonition_words(translate)[block.name]
+            lines += [f"> **{words}: {block.title}**" if block.title else f"> **{words}**", ">"]
+        elif block.kind == "close":
+            quoted = False
+        else:
+            text = _ROLE.sub(lambda found: _badge(found, translate), block.text) if block.kind == "text" else block.text
+            lines += [f"> {line}".rstrip() for line in text.split("\n")] if quoted else text.split("\n")
+    return "\n".join(lines)
+
+
+def _badge(found: re.Match[str], translate: Translate) -> str:
+    if not found["role"]:
+        return found[0]
+    word = badge_words(translate)[found["role"]]
+    sourced = _SOURCE.match(found["claim"])
+    if not sourced:
+        return f"{found['claim']}\u00a0<sup>{word}</sup>"
+    source = sourced["source"]
+    label = f"[{word}]({source})" if re.match(r"https?://", source) else f"{word}: {source}"
+    return f"{sourced['claim']}\u00a0<sup>{label}</sup>"
+
+
+def problems(source: str) -> Iterator[tuple[int, str]]:
+    """What ``render`` could not show: the line in the cell, from 0, and what is wrong."""
+    inside = False
+    for block in split(source):
+        if block.kind == "unclosed":
+            yield block.offset, _("a fence is opened here and never closed.")
+        elif block.kind == "open":
+            if inside:
+                yield block.offset, _("a directive inside a directive; close the first one before it.")
+            elif block.name not in ADMONITIONS:
+                yield (
+                    block.offset,
+                    _("unknown directive {name!r}; known are {known}.").format(
+                        name=block.name, known=", ".join(ADMONITIONS)
+                    ),
+                )
+            inside = True
+        elif block.kind == "close":
+            inside = False
+        elif block.kind == "text":
+            yield from _text_problems(block)
+
+
+def _text_problems(block: Block) -> Iterator[tuple[int, str]]:
+    for found in roles(block.text):
+        offset = block.offset + block.text.count("\n", 0, found.start())
+        if found["role"] not in BADGES:
+            yield (
+                offset,
+                _("unknown role {name!r}; known are {known}.").format(name=found["role"], known=", ".join(BADGES)),
+            )
+        elif not found["claim"].strip() or found["claim"].lstrip().startswith("<"):
+            yield offset, _("a badge wraps what it is about: {{{name}}}`41 tokens/s`.").format(name=found["role"])
+        elif found["role"] == "quoted" and not _SOURCE.match(found["claim"]):
+            yield (
+                offset,
+                _("what is quoted needs its source: {quoted}`24x <https://…>`.").replace("24x", found["claim"]),
+            )
+    for found in _TARGET.finditer(block.text):
+        offset = block.offset + block.text.count("\n", 0, found.start())
+        yield offset, _("link targets are not known to Jupyter; link to a heading instead.")

@@ -1,0 +1,177 @@
+"""A lesson's text, read into cells that know their line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from jupytext.myst import myst_to_notebook
+
+from courselib.authoring.problem import Problem, refuse
+from courselib.authoring.tags import TAGS
+from courselib.errors import LessonError
+from courselib.i18n import _
+
+LEVELS = ("beginner", "intermediate", "advanced")
+NEEDS = ("llama.cpp", "vllm", "tgi", "gpu", "docker", "download")
+# What lets JupyterLab open the text itself as a notebook; not ours to judge.
+IGNORED_FRONT_MATTER = {"jupytext", "kernelspec"}
+MAX_MINUTES = 120
+_TAGS_NOT_A_LIST = re.compile(r"^:tags: *(?P<tags>[^\[\s].*)$")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a lesson.
+
+    Args:
+        kind: ``"markdown"`` or ``"code"``.
+        source: its text, without the fence.
+        line: line of its first line in the file, from 1.
+        number: which cell of the lesson, from 1.
+        tags: tags of the closed list.
+        nbgrader: nbgrader's metadata, empty outside exercises.
+    """
+
+    kind: str
+    source: str
+    line: int
+    number: int
+    tags: tuple[str, ...] = ()
+    nbgrader: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A lesson's front matter and cells.
+
+    Args:
+        name: the file's stem, which the notebook has too.
+        path: the file's path from the project's root, with slashes.
+        title: what it is called.
+        minutes: how long it takes, 1 to 120.
+        needs: what it needs, of ``NEEDS``; empty when Python packages are enough.
+        level: one of ``LEVELS``.
+        cells: the cells, in order.
+    """
+
+    name: str
+    path: str
+    title: str
+    minutes: int
+    needs: tuple[str, ...]
+    level: str
+    cells: tuple[Cell, ...]
+
+    def problem(self, text: str, cell: Cell | None = None, offset: int = 0) -> Problem:
+        """A problem ``offset`` lines below the start of ``cell``, or of the lesson as a whole."""
+        return Problem(self.path, cell.line + offset if cell else 1, cell.number if cell else 0, text)
+
+
+def read_lesson(root: Path, path: Path) -> Lesson:
+    """Read a lesson.
+
+    Args:
+        root: the project's folder.
+        path: the lesson's file, below ``root``.
+
+    Raises:
+        LessonError: the text is not UTF-8, not MyST, lacks front matter, or has an unknown tag.
+    """
+    where = path.relative_to(root).as_posix()
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise LessonError(_("{where}: this is not UTF-8; save it as UTF-8.").format(where=where)) from error
+    refuse(_tag_problems(where, text))
+    try:
+        notebook = myst_to_notebook(text, add_source_map=True)
+    except Exception as error:
+        # jupytext lets YAML's and nbformat's errors through with its own; the first line of each says it.
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise LessonError(_("{where}: cannot be read: {reason}").format(where=where, reason=reason)) from error
+    starts = notebook.metadata.pop("source_map")
+    problems = [*_front_matter_problems(where, notebook.metadata)]
+    cells = []
+    for number, (raw, start) in enumerate(zip(notebook.cells, starts, strict=True), start=1):
+        line = _first_line(text.splitlines(), raw.source.splitlines(), start)
+        problems += _cell_problems(where, raw, number, line)
+        cells.append(_cell(raw, number, line))
+    refuse(problems)
+    front = notebook.metadata
+    return Lesson(
+        path.stem, where, front.title, front.minutes, tuple(front.get("needs") or ()), front.level, tuple(cells)
+    )
+
+
+def _cell(raw: nbformat.NotebookNode, number: int, line: int) -> Cell:
+    return Cell(
+        raw.cell_type,
+        raw.source,
+        line,
+        number,
+        tuple(raw.metadata.get("tags", ())),
+        raw.metadata.get("nbgrader") or {},
+    )
+
+
+def _first_line(lines: list[str], body: list[str], start: int) -> int:
+    """Where a cell's text begins: jupytext tells where its fence or the blank lines before it begin."""
+    for index in range(start, len(lines)):
+        if body and lines[index : index + len(body)] == body:
+            return index + 1
+    return start + 1
+
+
+def _tag_problems(where: str, text: str) -> Iterator[Problem]:
+    """Tags that are no list, which nbformat would refuse without naming a line."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        found = _TAGS_NOT_A_LIST.match(line)
+        if found:
+            yield Problem(where, number, 0, _("tags are a list: ':tags: [{tags}]'.").format(tags=found["tags"]))
+
+
+def _front_matter_problems(where: str, front: Mapping[str, Any]) -> Iterator[Problem]:
+    def wrong(text: str) -> Problem:
+        return Problem(where, 1, 0, text)
+
+    known = {"title", "minutes", "needs", "level"}
+    for key in sorted(front.keys() - known - IGNORED_FRONT_MATTER):
+        if key != "jupyter":
+            yield wrong(
+                _("the front matter has an unknown key {key!r}; known are {known}.").format(
+                    key=key, known=", ".join(sorted(known))
+                )
+            )
+    if not isinstance(front.get("title"), str) or not front["title"].strip():
+        yield wrong(_("the front matter needs a title."))
+    minutes = front.get("minutes")
+    if not isinstance(minutes, int) or isinstance(minutes, bool) or not 1 <= minutes <= MAX_MINUTES:
+        yield wrong(_("the front matter needs minutes, a whole number from 1 to {most}.").format(most=MAX_MINUTES))
+    if front.get("level") not in LEVELS:
+        yield wrong(_("the front matter needs a level: {levels}.").format(levels=", ".join(LEVELS)))
+    needs = front.get("needs", None)
+    if not isinstance(needs, list) or any(need not in NEEDS for need in needs):
+        yield wrong(_("the front matter needs a list 'needs', empty or of: {needs}.").format(needs=", ".join(NEEDS)))
+
+
+def _cell_problems(where: str, raw: nbformat.NotebookNode, number: int, line: int) -> Iterator[Problem]:
+    def wrong(text: str) -> Problem:
+        return Problem(where, line, number, text)
+
+    if raw.cell_type == "raw":
+        yield wrong(_("raw cells are not allowed; use prose or code."))
+    if "{code-cell}" in raw.source:
+        yield wrong(_("a code cell begins inside this cell: close the fence before it, and do not indent it."))
+    for key in sorted(raw.metadata.keys() - {"tags", "nbgrader"}):
+        yield wrong(_("unknown cell option {key!r}; known are tags and nbgrader.").format(key=key))
+    tags = raw.metadata.get("tags", [])
+    for tag in tags:
+        if tag not in TAGS:
+            yield wrong(_("unknown tag {tag!r}; known are {known}.").format(tag=tag, known=", ".join(TAGS)))
+    if "golden" in tags and any(tag in TAGS and TAGS[tag].runs is not True for tag in tags):
+        yield wrong(_("a cell that is not run everywhere cannot be golden; take one of its tags away."))
