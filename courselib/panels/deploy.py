@@ -20,7 +20,7 @@ from courselib.i18n import _
 from courselib.models import CATALOGUE, gguf_header, locate
 from courselib.panels.base import Panel, escape, facts_table
 from courselib.panels.code_fold import CodeFold
-from courselib.panels.worker import Coalescer, Worker
+from courselib.panels.worker import Coalescer, Worker, thread
 
 MIB = 1 << 20
 LOG_LINES = 12
@@ -77,9 +77,12 @@ class Deploy(Panel):
         return values
 
     def _changed(self, _change: object = None) -> None:
-        """A setting was moved: show the new command and the memory it will need, or what is wrong."""
-        if self._worker.busy or self.server:
-            return
+        """A setting was moved."""
+        self.show_error(None)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Show the command for what is chosen and the memory it will need, or what is wrong."""
         try:
             settings = make_settings(ENGINE, self.settings())
             assert isinstance(settings, LlamaCppSettings)
@@ -88,7 +91,6 @@ class Deploy(Panel):
             command = ENGINE.command(shown, port=EXAMPLE_PORT, key="").shown
             self._show_command(shlex.join(command))
             self._predict(settings)
-            self.show_error(None)
             self.start_button.disabled = False
         except CourseError as error:
             self.show_error(error)
@@ -123,7 +125,7 @@ class Deploy(Panel):
         seconds = server.start_s or 0.0
         self.set_state_text(_("running, first token after {seconds:.1f} s").format(seconds=seconds))
         self._watch_stop.clear()
-        threading.Thread(target=self._watch, args=(server,), daemon=True).start()
+        thread(self._watch, server).start()
 
     def _waiting(self, elapsed_s: float) -> None:
         if self._worker.cancelled.is_set():
@@ -191,6 +193,7 @@ class Deploy(Panel):
         self.server = None
         self._set_running(False)
         self.set_state_text(_("stopped"))
+        self._refresh()
 
     def _set_running(self, running: bool) -> None:
         self.start_button.disabled = running

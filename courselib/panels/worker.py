@@ -8,6 +8,7 @@ and shown (a callback's own is seen by nobody).
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +16,15 @@ from collections.abc import Callable
 from courselib.i18n import _
 
 UPDATES_PER_S = 20
+
+
+def thread(target: Callable[..., None], *arguments: object) -> threading.Thread:
+    """A daemon thread, not yet started, that acts for the cell or click now running.
+
+    ipykernel keeps the message it is answering in a context variable (since 7.0); a thread without it cannot change a
+    widget: ``LookupError: shell_parent``.
+    """
+    return threading.Thread(target=contextvars.copy_context().run, args=(target, *arguments), daemon=True)
 
 
 class Coalescer:
@@ -42,7 +52,7 @@ class Coalescer:
             if wait_s <= 0:
                 self._show()
                 return
-            self._timer = threading.Timer(wait_s, self._fire)
+            self._timer = threading.Timer(wait_s, contextvars.copy_context().run, (self._fire,))
             self._timer.daemon = True
             self._timer.start()
 
@@ -79,7 +89,7 @@ class Worker:
 
     Args:
         on_error: called in the thread with what a job raised.
-        on_end: called in the thread when a job has ended, in whatever way; ``busy`` is still true then.
+        on_end: called in the thread when a job has ended, in whatever way; it must not start another.
     """
 
     def __init__(self, on_error: Callable[[BaseException], None], on_end: Callable[[], None]) -> None:
@@ -87,14 +97,15 @@ class Worker:
         self._on_end = on_end
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._ending = False
         self._on_cancel: Callable[[], None] | None = None
         self.error: BaseException | None = None
         self.cancelled = threading.Event()
 
     @property
     def busy(self) -> bool:
-        """Whether a job is running."""
-        return self._thread is not None and self._thread.is_alive()
+        """Whether a job is running; what ``on_end`` does is no longer part of it."""
+        return self._thread is not None and self._thread.is_alive() and not self._ending
 
     def start(self, job: Callable[[], None], *, on_cancel: Callable[[], None] | None = None) -> bool:
         """Run ``job``; False, and nothing happens, if one is running already.
@@ -107,10 +118,13 @@ class Worker:
         with self._starting:
             if self.busy:
                 return False
+            if self._thread is not None:
+                self._thread.join()  # a click may come the moment a job's end is shown, before its thread is gone
+            self._ending = False
             self.cancelled.clear()
             self.error = None
             self._on_cancel = on_cancel
-            self._thread = threading.Thread(target=self._run, args=(job,), daemon=True)
+            self._thread = thread(self._run, job)
             self._thread.start()
         return True
 
@@ -123,6 +137,7 @@ class Worker:
                 self.error = error
                 self._on_error(error)
         finally:
+            self._ending = True
             self._on_end()
 
     def cancel(self) -> None:
