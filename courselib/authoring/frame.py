@@ -23,21 +23,12 @@ except ModuleNotFoundError:
 courselib.setup()"""
 
 
-def links_cell(lesson: Lesson, project: Project, notebook: str, _: Translate) -> NotebookNode:
-    """Links to Colab and Binder, and a word to those who would edit the notebook.
+def head_cell(lesson: Lesson, project: Project, notebook: str, _: Translate) -> NotebookNode:
+    """Links to Colab and Binder, what the lesson takes, and a word to those who would edit the notebook.
 
     The links are words, not the services' pictures: pictures are fetched when the page is opened, which tells others
     what is read and leaves gaps where there is no network. The metadata are those by which Colab knows such a cell.
     """
-    colab, binder = _("Open in Colab"), _("Open in Binder")
-    source = f"<!-- Built from {lesson.path} by `courselib build`. Edit that file, not this one. -->\n\n"
-    source += f"[{colab}]({project.colab(notebook)}) · [{binder}]({project.binder(notebook)})"
-    cell: NotebookNode = new_markdown_cell(source, metadata={"id": "view-in-github", "colab_type": "text"})
-    return cell
-
-
-def title_cell(lesson: Lesson, title: str, _: Translate) -> NotebookNode:
-    """The title, and what the lesson takes."""
     words = {
         "beginner": _("beginner"),
         "intermediate": _("intermediate"),
@@ -49,7 +40,11 @@ def title_cell(lesson: Lesson, title: str, _: Translate) -> NotebookNode:
     facts = [_("{n} minutes").format(n=lesson.minutes), words[lesson.level]]
     if lesson.needs:
         facts.append(_("needs {needs}").format(needs=", ".join(words.get(need, need) for need in lesson.needs)))
-    cell: NotebookNode = new_markdown_cell(f"# {title}\n\n{' · '.join(facts)}")
+    colab, binder = _("Open in Colab"), _("Open in Binder")
+    links = [f"[{colab}]({project.colab(notebook)})", f"[{binder}]({project.binder(notebook)})"]
+    source = f"<!-- Built from {lesson.path} by `courselib build`. Edit that file, not this one. -->\n\n"
+    source += " · ".join([*links, *facts])
+    cell: NotebookNode = new_markdown_cell(source, metadata={"id": "view-in-github", "colab_type": "text"})
     return cell
 
 

@@ -2,8 +2,8 @@
 
 - A code cell has one idea: at most 15 lines (25 when tagged ``listing``), none wider than 79 columns.
 - Prose between code: of two code cells in a row neither has more than 6 lines, and never are there three.
-- A lesson opens with ``## You will`` and a list, and closes with ``## You have`` and a list, then ``## What this did
-  not prove`` and what that is.
+- A lesson opens with ``#`` and its title, "In this lesson you will" and a list; it closes with ``## What you have
+  done`` and a list, then ``## What this did not prove`` and what that is.
 - A number with a unit of time, speed, memory or share has a badge in its paragraph; a setting's value is code.
 - At least one cell is golden, so that the tests compare something.
 """
@@ -21,7 +21,7 @@ from courselib.i18n import _
 
 MAX_LINES, MAX_LISTING_LINES, MAX_COLUMNS = 15, 25, 79
 MAX_LINES_WITHOUT_PROSE = 6
-OPENING, CLOSING, CAVEAT = "You will", "You have", "What this did not prove"
+OPENING, CLOSING, CAVEAT = "In this lesson you will", "What you have done", "What this did not prove"
 
 _UNITS = (
     r"ms|milliseconds?|µs|s|seconds?|tok/s|tokens?/s|tokens? (?:a|per) second|[kMGT]i?B|[kMGT]B/s|GiB/s|%|percent"
@@ -31,6 +31,7 @@ _CLAIM = re.compile(rf"(?<![\w.])\d[\d.,]*(?:\s|\u00a0)?(?:{_UNITS})(?![\w/])")
 _DECADE = re.compile(r"\b\d{4}s\b")
 _NOT_PROSE = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)|\]\([^)]*\)|<!--.*?-->", re.DOTALL)
 _HEADING = re.compile(r"^## +(.*?) *$")
+_ITEM = re.compile(r"([-*]|\d+\.) ")
 
 
 def lint(lesson: Lesson) -> Iterator[Problem]:
@@ -98,29 +99,33 @@ def _rows_of_code(lesson: Lesson) -> Iterator[Problem]:
 
 
 def _frame_problems(lesson: Lesson) -> Iterator[Problem]:
-    headings: list[tuple[str, Cell, int]] = []
-    followers: dict[str, str] = {}
-    for cell in lesson.cells:
-        for block in split(cell.source) if cell.kind == "markdown" else ():
-            if block.kind == "text" and block.text.startswith("# "):
-                yield lesson.problem(_("the title is in the front matter; begin headings with ##."), cell, block.offset)
-            found = _HEADING.match(block.text) if block.kind == "text" else None
-            if found:
-                headings.append((found[1], cell, block.offset))
-            elif block.kind != "blank" and headings:
-                followers.setdefault(headings[-1][0], block.text)
-    names = [name for name, _cell, _offset in headings]
-    if names[:1] != [OPENING] or not lesson.cells[0].source.startswith("## "):
-        yield lesson.problem(_("a lesson opens with the heading '## {heading}'.").format(heading=OPENING))
-    if names[-2:] != [CLOSING, CAVEAT]:
-        yield lesson.problem(
-            _("a lesson closes with the headings '## {closing}' and '## {caveat}'.").format(
-                closing=CLOSING, caveat=CAVEAT
-            )
-        )
-    for name, cell, offset in headings:
-        follower = followers.get(name, "")
-        if name in (OPENING, CLOSING) and not re.match(r"([-*]|\d+\.) ", follower):
+    texts = [
+        (cell, block.text, block.offset)
+        for cell in lesson.cells
+        if cell.kind == "markdown"
+        for block in split(cell.source)
+        if block.kind == "text"
+    ]
+    yield from _opening_problems(lesson, [text for _cell, text, _offset in texts[:3]])
+    headings = [index for index, (_cell, text, _offset) in enumerate(texts) if _HEADING.match(text)]
+    names = [texts[index][1].strip("# ") for index in headings[-2:]]
+    if names != [CLOSING, CAVEAT]:
+        text = _("a lesson closes with the headings '## {closing}' and '## {caveat}'.")
+        yield lesson.problem(text.format(closing=CLOSING, caveat=CAVEAT))
+        return
+    for index, name in zip(headings[-2:], names, strict=True):
+        cell, _text, offset = texts[index]
+        follower = texts[index + 1][1] if index + 1 < len(texts) else ""
+        if name == CLOSING and not _ITEM.match(follower):
             yield lesson.problem(_("a list belongs below '## {heading}'.").format(heading=name), cell, offset)
         if not follower:
             yield lesson.problem(_("nothing is said below '## {heading}'.").format(heading=name), cell, offset)
+
+
+def _opening_problems(lesson: Lesson, texts: list[str]) -> Iterator[Problem]:
+    if texts[:1] != [f"# {lesson.title}"]:
+        yield lesson.problem(_("a lesson opens with its title: '# {title}'.").format(title=lesson.title))
+    if len(texts) < 3 or not texts[1].startswith(OPENING) or not _ITEM.match(texts[2]):
+        yield lesson.problem(
+            _("below its title a lesson says '{opening}', and a list of what.").format(opening=OPENING)
+        )

@@ -62,8 +62,8 @@ def assemble(lesson: Lesson, project: Project, path: str, *, language: str, vari
     Returns:
         The notebook without outputs. The set-up cell stands before the first code cell.
     """
-    cells = [frame.links_cell(lesson, project, path, words), frame.title_cell(lesson, lesson.title, words)]
-    origins: list[Cell | None] = [None, None]
+    cells = [frame.head_cell(lesson, project, path, words)]
+    origins: list[Cell | None] = [None]
     for cell in lesson.cells:
         if cell.kind == "code" and not any(node.cell_type == "code" for node in cells):
             cells.append(frame.setup_cell(project))
@@ -73,7 +73,7 @@ def assemble(lesson: Lesson, project: Project, path: str, *, language: str, vari
     _number(cells)
     about = {"built_from": lesson.path, "language": language, "variant": variant, "minutes": lesson.minutes}
     about |= {"needs": list(lesson.needs), "level": lesson.level}
-    metadata = {"kernelspec": _KERNEL, "language_info": _LANGUAGE, "courselib": about, "title": lesson.title}
+    metadata = {"kernelspec": _KERNEL, "language_info": _LANGUAGE, "courselib": about}
     return Built(new_notebook(cells=cells, metadata=metadata), origins, code_hash(lesson))
 
 

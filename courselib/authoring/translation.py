@@ -47,7 +47,6 @@ def read_translations(root: Path, lesson: Lesson, language: str) -> Catalog:
 def template(lesson: Lesson) -> Catalog:
     """What there is to translate in a lesson, for babel's ``write_po``."""
     catalog = Catalog(charset="utf-8")
-    catalog.add(lesson.title, locations=[(lesson.path, 1)])
     for cell in lesson.cells:
         for text, offset in _paragraphs(cell):
             catalog.add(text, locations=[(lesson.path, cell.line + offset)])
@@ -55,9 +54,9 @@ def template(lesson: Lesson) -> Catalog:
 
 
 def translated(lesson: Lesson, catalog: Catalog) -> Lesson:
-    """The lesson with its title and prose in the catalogue's language."""
+    """The lesson with its prose in the catalogue's language."""
     cells = tuple(replace(cell, source=_cell_text(cell, catalog)) for cell in lesson.cells)
-    return replace(lesson, title=_look_up(catalog, lesson.title), cells=cells)
+    return replace(lesson, cells=cells)
 
 
 def _paragraphs(cell: Cell) -> Iterator[tuple[str, int]]:

@@ -149,7 +149,7 @@ def test_a_failing_cell_is_named_with_its_line_and_stops_no_other_lesson(tmp_pat
     root = make_project(tmp_path, a_broken=broken, b_fine=LESSON)
     report = build(root)
     assert report.lines == ["b_fine: executed"]
-    assert report.problems[0].startswith("lessons/a_broken.md:17: cell 2: running this cell failed:")
+    assert report.problems[0].startswith("lessons/a_broken.md:19: cell 2: running this cell failed:")
     assert "NameError: name 'test' is not defined" in report.problems[0]
     assert not notebook_path(root, "a_broken").exists()
 
@@ -169,7 +169,7 @@ def test_a_golden_that_cannot_be_compared_is_refused(tmp_path, code, words):
 
 def test_a_dead_kernel_is_an_error_with_its_cell(tmp_path):
     root = make_project(tmp_path, bytes=LESSON.replace("len(text), len(text.encode())", "import os; os._exit(3)"))
-    assert build(root).problems[0].startswith("lessons/bytes.md:17: cell 2: running this cell failed:")
+    assert build(root).problems[0].startswith("lessons/bytes.md:19: cell 2: running this cell failed:")
 
 
 def test_no_pyproject_is_said(tmp_path):

@@ -30,36 +30,36 @@ def test_a_good_lesson_has_no_problems(tmp_path):
 
 def test_an_unknown_tag_names_lesson_cell_and_line_and_the_known_ones(tmp_path):
     assert changed(tmp_path, GOLDEN, ":tags: [goldn]\ntext")[0] == (
-        "lessons/bytes.md:17: cell 2: unknown tag 'goldn'; known are " + ", ".join(TAGS) + "."
+        "lessons/bytes.md:19: cell 2: unknown tag 'goldn'; known are " + ", ".join(TAGS) + "."
     )
 
 
 BREAKS = {
-    "setup is not for authors": (GOLDEN, ":tags: [golden, setup]\ntext", "17: cell 2: unknown tag 'setup'"),
-    "tags not a list": (GOLDEN, ":tags: golden\ntext", "16: tags are a list: ':tags: [golden]'"),
-    "unknown option": (GOLDEN, ":tag: [golden]\ntext", "17: cell 2: unknown cell option 'tag'"),
+    "setup is not for authors": (GOLDEN, ":tags: [golden, setup]\ntext", "19: cell 2: unknown tag 'setup'"),
+    "tags not a list": (GOLDEN, ":tags: golden\ntext", "18: tags are a list: ':tags: [golden]'"),
+    "unknown option": (GOLDEN, ":tag: [golden]\ntext", "19: cell 2: unknown cell option 'tag'"),
     "golden but not run": (
         GOLDEN,
         ":tags: [golden, no-execute]\ntext",
-        "17: cell 2: a cell that is not run everywhere",
+        "19: cell 2: a cell that is not run everywhere",
     ),
     "no golden": (GOLDEN, "text", "1: no cell is golden"),
-    "too wide": ("len(text), len", "len(text)," + " " * 70 + "len", "18: cell 2: 98 columns, at most 79"),
+    "too wide": ("len(text), len", "len(text)," + " " * 70 + "len", "20: cell 2: 98 columns, at most 79"),
     "code without prose": (
         "A widget is kept as its text.\n",
         "```{code-cell} ipython3\n" + "print()\n" * 7 + "```\n",
-        "35: cell 5: say something between",
+        "37: cell 5: say something between",
     ),
     "three in a row": (
         "A widget is kept as its text.\n",
         "```{code-cell} ipython3\n1\n```\n",
-        "40: cell 6: say something between",
+        "42: cell 6: say something between",
     ),
     "empty code": ('open("/nowhere/at/all")\n', "", "cell 10: this code cell is empty"),
     "nested code": (PLAIN, "- a\n\n  ```{code-cell}\n  1\n  ```", "8: cell 1: a code cell begins inside this cell"),
-    "unclosed code": ("len(text), len(text.encode())\n```", "1", "17: cell 2: a code cell begins inside this cell"),
+    "unclosed code": ("len(text), len(text.encode())\n```", "1", "19: cell 2: a code cell begins inside this cell"),
     "raw cell": (PLAIN, "```{raw-cell}\nx\n```", "cell 2: raw cells are not allowed"),
-    "unknown directive": ("```{tip}", "```{danger}", "43: cell 7: unknown directive 'danger'; known are note, tip"),
+    "unknown directive": ("```{tip}", "```{danger}", "45: cell 7: unknown directive 'danger'; known are note, tip"),
     "unclosed directive": (
         "token, 25 % <https://example.org/tokens>`.\n:::",
         "x <y>`.",
@@ -68,24 +68,25 @@ BREAKS = {
     "nested directive": (
         "Guess before you run it.",
         "::::{tip}\nNo.\n::::",
-        "22: cell 3: a directive inside a directive",
+        "24: cell 3: a directive inside a directive",
     ),
-    "stray end": (PLAIN, ":::\nA", "13: cell 1: unknown directive ''"),
-    "unknown role": (PLAIN, "See {ref}`there`.", "13: cell 1: unknown role 'ref'; known are measured"),
-    "link target": (PLAIN, "(there)=", "13: cell 1: link targets are not known"),
+    "stray end": (PLAIN, ":::\nA", "15: cell 1: unknown directive ''"),
+    "unknown role": (PLAIN, "See {ref}`there`.", "15: cell 1: unknown role 'ref'; known are measured"),
+    "link target": (PLAIN, "(there)=", "15: cell 1: link targets are not known"),
     "quoted without source": (
         PLAIN,
         "Two lines,\n{quoted}`24x faster`.",
-        "14: cell 1: what is quoted needs its source: {quoted}`24x faster <https://…>`.",
+        "16: cell 1: what is quoted needs its source: {quoted}`24x faster <https://…>`.",
     ),
-    "badge around nothing": (PLAIN, "{measured}` <here>`", "13: cell 1: a badge wraps what it is about"),
-    "title twice": (PLAIN, "# A title", "13: cell 1: the title is in the front matter"),
-    "no opening": ("## You will", "## We will", "1: a lesson opens with the heading '## You will'"),
-    "opening not first": ("## You will", "Hello.\n\n## You will", "1: a lesson opens with the heading"),
-    "no closing": ("## You have", "## Summary", "1: a lesson closes with the headings '## You have' and"),
-    "no caveat": ("## What this did not prove", "## Bye", "1: a lesson closes with the headings '## You have' and"),
-    "no list": ("- counted bytes", "Counted bytes.", "59: cell 11: a list belongs below '## You have'"),
-    "empty caveat": ("Nothing about tokens.", "", "63: cell 11: nothing is said below '## What this did not prove'"),
+    "badge around nothing": (PLAIN, "{measured}` <here>`", "15: cell 1: a badge wraps what it is about"),
+    "another title": ("# Counting bytes", "# Bytes", "1: a lesson opens with its title: '# Counting bytes'"),
+    "title not first": ("# Counting bytes", "Hello.\n\n# Counting bytes", "1: a lesson opens with its title"),
+    "no opening": ("In this lesson you will", "We will", "1: below its title a lesson says 'In this lesson you will'"),
+    "no list": ("- count the bytes", "count the bytes", "1: below its title a lesson says"),
+    "no closing": ("## What you have done", "## Summary", "1: a lesson closes with the headings '## What you have"),
+    "no caveat": ("## What this did not prove", "## Bye", "1: a lesson closes with the headings '## What you have"),
+    "no closing list": ("- counted bytes", "Counted bytes.", "61: cell 11: a list belongs below '## What you have"),
+    "empty caveat": ("Nothing about tokens.", "", "65: cell 11: nothing is said below '## What this did not prove'"),
     "no title": ("title: Counting bytes", "title: ' '", "1: the front matter needs a title"),
     "minutes are a number": ("minutes: 5", "minutes: five", "1: the front matter needs minutes"),
     "minutes in range": ("minutes: 5", "minutes: 0", "1: the front matter needs minutes"),
@@ -119,7 +120,7 @@ def test_the_length_of_code(tmp_path, lines, tag, fine):
     cell = f":tags: [golden, {tag}]\n" if tag else ":tags: [golden]\n"
     body = "\n".join(["1"] * lines)
     found = changed(tmp_path, GOLDEN + ' = "一個漢字"\nlen(text), len(text.encode())', cell + body)
-    assert found == [] if fine else f"17: cell 2: {lines} lines of code, at most {lines - 1}" in found[0]
+    assert found == [] if fine else f"19: cell 2: {lines} lines of code, at most {lines - 1}" in found[0]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,7 @@ def test_the_length_of_code(tmp_path, lines, tag, fine):
 def test_a_number_without_a_badge(tmp_path, claim):
     found = changed(tmp_path, PLAIN, f"It\ntakes {claim}, as they say.")
     assert found == [found[0]]
-    assert found[0].startswith(f"lessons/bytes.md:14: cell 1: '{claim}' does not say where it comes from")
+    assert found[0].startswith(f"lessons/bytes.md:16: cell 1: '{claim}' does not say where it comes from")
 
 
 @pytest.mark.parametrize(
@@ -144,13 +145,13 @@ def test_numbers_that_need_no_badge(tmp_path, text):
 
 def test_the_badge_must_be_in_the_same_list_item(tmp_path):
     found = changed(tmp_path, PLAIN, "- {measured}`41 tokens/s`\n- 98 MB")
-    assert found[0].startswith("lessons/bytes.md:14: cell 1: '98 MB'")
+    assert found[0].startswith("lessons/bytes.md:16: cell 1: '98 MB'")
 
 
 def test_all_problems_of_a_lesson_are_listed_in_order(tmp_path):
     text = LESSON.replace(PLAIN, "98 MB").replace("```{tip}", "```{danger}").replace("- counted bytes", "x")
     found = problems(tmp_path, text)
-    assert [problem.split(":")[1] for problem in found] == ["13", "43", "59"]
+    assert [problem.split(":")[1] for problem in found] == ["15", "45", "61"]
 
 
 def test_not_utf8(tmp_path):

@@ -67,10 +67,10 @@ def test_a_lesson_holds_no_answers(project):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("    ### END SOLUTION\n", "", "23: cell 2: BEGIN SOLUTION is never ended in this cell"),
-        ("    ### BEGIN SOLUTION\n", "", "25: cell 2: END SOLUTION without a BEGIN"),
-        ("    powers =", "    ### BEGIN SOLUTION\n    powers =", "24: cell 2: BEGIN SOLUTION inside a solution"),
-        ("### BEGIN SOLUTION", "# begin solution", "23: cell 2: a marker is exactly"),
+        ("    ### END SOLUTION\n", "", "25: cell 2: BEGIN SOLUTION is never ended in this cell"),
+        ("    ### BEGIN SOLUTION\n", "", "27: cell 2: END SOLUTION without a BEGIN"),
+        ("    powers =", "    ### BEGIN SOLUTION\n    powers =", "26: cell 2: BEGIN SOLUTION inside a solution"),
+        ("### BEGIN SOLUTION", "# begin solution", "25: cell 2: a marker is exactly"),
     ],
 )
 @pytest.mark.parametrize("variant", ["exercise", "solution"])
@@ -115,7 +115,7 @@ def test_what_translators_get(project):
     catalog = read_po(io.BytesIO(file.getvalue()))
     found = {message.id: message.locations for message in catalog if message.id}
     assert list(found) == [
-        "Softmax by hand",
+        "# Softmax by hand",
         "Turn logits into shares. They add up to one.",
         "Large numbers",
         "Subtract the largest first.",
