@@ -8,7 +8,7 @@ fetching it if need be; ``locate`` does so without fetching. The bundled model c
 
 from courselib.models.catalogue import CATALOGUE, Model, ModelRow, catalogue
 from courselib.models.directory import hf_directory
-from courselib.models.gguf import GgufHeader, gguf_header
+from courselib.models.header import GgufHeader, gguf_header
 from courselib.models.resolve import list_models, locate, resolve
 
 __all__ = [

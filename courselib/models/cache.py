@@ -1,8 +1,9 @@
-"""Our cache folder, and checking files in it.
+"""Our cache folder, and checksums of files in it.
 
-A checksum of 98 MB takes about 70 ms, so a file that was verified is stamped with its size, time of change and
-inode, and verified again only when one of these has changed. That notices every edit, copy and interrupted write, and
-a changed byte as well; not a disk that changes bytes by itself.
+A file with flipped bytes loads and answers rubbish, so every use asks for its SHA-256. That takes about 70 ms for
+98 MB, so a file that was read is stamped with its size, times of change and inode, and read again when one of these is
+another: every write, copy or exchange of the file is noticed at its next use, also one that puts the time of
+modification back. Not noticed is a disk that changes bytes by itself.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from pathlib import Path
 
 import platformdirs
 
+# While it is written by another process, a stamp may be seen in part: only a whole one counts.
+STAMP_FIELDS = 5
+
 
 def cache_folder() -> Path:
     """Where the course keeps what it makes and fetches; ``COURSELIB_CACHE`` moves it."""
@@ -21,7 +25,7 @@ def cache_folder() -> Path:
 
 
 def sha256(path: Path) -> str:
-    """A file's SHA-256 in hexadecimal."""
+    """A file's SHA-256 in hexadecimal, read from beginning to end."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -29,26 +33,40 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _stamp_file(path: Path) -> Path:
-    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:24]
-    return cache_folder() / "verified" / name
+def checksum(path: Path) -> str:
+    """A file's SHA-256 in hexadecimal; a file unchanged since it was last read is not read again.
 
-
-def _stamp(path: Path, checksum: str) -> str:
-    status = path.stat()
-    return f"{checksum} {status.st_size} {status.st_mtime_ns} {status.st_ino}"
-
-
-def is_verified(path: Path, checksum: str) -> bool:
-    """Whether the file has that SHA-256; a file unchanged since it was last verified is not read again."""
+    Raises:
+        OSError: the file cannot be read.
+    """
+    # Taken before reading: a change while we read is then noticed the next time.
+    state = _state(path)
     stamp = _stamp_file(path)
-    with contextlib.suppress(OSError):
-        if stamp.read_text() == _stamp(path, checksum):
-            return True
-    if sha256(path) != checksum:
-        return False
+    with contextlib.suppress(OSError, ValueError):
+        fields = stamp.read_text().split()
+        if len(fields) == STAMP_FIELDS and fields[:-1] == state:
+            return fields[-1]
+    digest = sha256(path)
     # A cache that cannot be written costs time, nothing else.
     with contextlib.suppress(OSError):
         stamp.parent.mkdir(parents=True, exist_ok=True)
-        stamp.write_text(_stamp(path, checksum))
-    return True
+        stamp.write_text(" ".join([*state, digest]))
+    return digest
+
+
+def is_verified(path: Path, expected: str) -> bool:
+    """Whether the file is there, can be read and has that SHA-256."""
+    try:
+        return checksum(path) == expected
+    except OSError:
+        return False
+
+
+def _state(path: Path) -> list[str]:
+    status = path.stat()
+    return [str(n) for n in (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)]
+
+
+def _stamp_file(path: Path) -> Path:
+    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:24]
+    return cache_folder() / "verified" / name

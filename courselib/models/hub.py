@@ -1,95 +1,164 @@
 """Models from the Hugging Face hub, kept in the hub's own cache.
 
-huggingface_hub downloads, shows progress and resumes; we add the checksum (the hub tells each large file's SHA-256
-as its entity tag) and words a person can act on.
+huggingface_hub shows progress and goes on where a connection broke, but only within one call: since 1.18 it deletes
+the partial file when a call fails, so that a gigabyte begins at zero after a cancelled cell. We therefore fill the
+cache's blob ourselves, with the same ``http_get`` and under the same lock, keep the partial file, and put it in place
+once its SHA-256 is right; ``hf_hub_download`` then finds the blob and does the rest. Plain HTTP is used, not Xet,
+which cannot go on where it stopped.
 """
 
 from __future__ import annotations
 
 import errno
-import socket
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import getproxies
+from typing import TYPE_CHECKING
 
-from courselib.errors import CourseError, DownloadFailed, ModelNotFound
+import click
+
+from courselib.errors import DownloadFailed
 from courselib.i18n import _
-from courselib.models.cache import is_verified
+from courselib.models.cache import is_verified, sha256
 
-SHA256_LENGTH = 64
-CONNECT_TIMEOUT_S = 5
+if TYPE_CHECKING:
+    from huggingface_hub import HfFileMetadata
 
-
-def find(repo: str, file: str) -> Path | None:
-    """The file in the hub's cache, or None."""
-    from huggingface_hub import try_to_load_from_cache
-
-    path = try_to_load_from_cache(repo, file)
-    return Path(path) if isinstance(path, str) else None
+# The entity tag of a large file is its SHA-256; of a small one a git hash, which is shorter.
+SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def fetch(repo: str, file: str, *, sha256: str | None = None) -> Path:
-    """Download a file from a repository on the hub, or take it from the hub's cache.
+@dataclass(frozen=True)
+class HubFile:
+    """A file in a repository on the hub.
 
     Args:
         repo: ``owner/name``.
         file: path inside the repository.
+        revision: branch, tag or commit.
         sha256: the checksum it must have; None takes the hub's own.
+    """
+
+    repo: str
+    file: str
+    revision: str = "main"
+    sha256: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.repo}:{self.file}"
+
+
+def find(place: HubFile) -> Path | None:
+    """The file in the hub's cache, if it is there and its checksum is right."""
+    path = _cached(place)
+    # A file in the cache links to a blob that is named by its entity tag.
+    tag = path.resolve().name if path else ""
+    wanted = place.sha256 or (tag if SHA256.fullmatch(tag) else None)
+    return path if path and (wanted is None or is_verified(path, wanted)) else None
+
+
+def _cached(place: HubFile) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        path = try_to_load_from_cache(place.repo, place.file, revision=place.revision)
+    except HFValidationError:
+        return None
+    return Path(path) if isinstance(path, str) else None
+
+
+def fetch(place: HubFile) -> Path:
+    """Download a file from the hub, going on where an earlier download stopped.
 
     Raises:
         ModelNotFound: no such repository or file, or one that wants a token.
         DownloadFailed: no network, no space, or what came is damaged.
     """
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+
+    with _explained(place):
+        metadata = get_hf_file_metadata(hf_hub_url(place.repo, place.file, revision=place.revision))
+        tag = metadata.etag or ""
+        if place.sha256 not in (None, tag):
+            raise DownloadFailed(
+                _("{place} on the hub is not the file that the course expects (its checksum is another).").format(
+                    place=place
+                )
+            )
+        if damaged := _cached(place):
+            click.echo(_("{file} is damaged; fetching it again.").format(file=damaged.name), err=True)
+            damaged.resolve().unlink(missing_ok=True)
+            damaged.unlink(missing_ok=True)
+        if SHA256.fullmatch(tag):
+            _fill_blob(place, metadata, tag)
+        return Path(hf_hub_download(place.repo, place.file, revision=place.revision))
+
+
+@contextmanager
+def _explained(place: HubFile) -> Iterator[None]:
+    from courselib.models.hub_errors import TO_EXPLAIN, explain
 
     try:
-        if find(repo, file) is None:
-            _check_reachable()
-        path = Path(hf_hub_download(repo, file))
-    except Exception as error:  # noqa: BLE001 - whatever went wrong is said in words, the original in the details
-        raise explain(error, repo, file) from None
-    # The hub's cache names each blob by its entity tag, which for a large file is its SHA-256.
-    tag = path.resolve().name
-    checksum = sha256 or (tag if len(tag) == SHA256_LENGTH else None)
-    if checksum and not is_verified(path, checksum):
-        path.resolve().unlink()
-        path.unlink(missing_ok=True)
-        raise DownloadFailed(
-            _("{file} arrived damaged (its checksum is wrong) and was removed; download it again.").format(file=file)
-        )
-    return path
+        yield
+    except TO_EXPLAIN as error:
+        raise explain(error, place.repo, place.file) from None
 
 
-def explain(error: Exception, repo: str, file: str) -> CourseError:
-    """What went wrong with a download, in a sentence; the original error where it is none of the known ones."""
-    from huggingface_hub import errors
-
-    place = f"{repo}:{file}"
-    details = f"{type(error).__name__}: {error}"
-    if isinstance(error, errors.GatedRepoError):
-        text = _("{repo} is gated: accept its terms on its page, then sign in with: hf auth login").format(repo=repo)
-        return ModelNotFound(text, details=details)
-    if isinstance(error, errors.RepositoryNotFoundError | errors.HFValidationError):
-        text = _("There is no repository {repo} on the hub, or it is private: check the name, or: hf auth login")
-        return ModelNotFound(text.format(repo=repo), details=details)
-    if isinstance(error, errors.RemoteEntryNotFoundError):
-        text = _("The repository {repo} has no file {file}; look at its list of files.").format(repo=repo, file=file)
-        return ModelNotFound(text, details=details)
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        text = _("The disk is full; make room for {place}, or set HF_HOME to a folder with more.").format(place=place)
-        return DownloadFailed(text, details=details)
-    text = _(
-        "{place} could not be downloaded: the hub cannot be reached, or the download broke off. Check the network and"
-        " try again (it goes on where it stopped), or use smollm2-135m, which needs no hub."
-    )
-    return DownloadFailed(text.format(place=place), details=details)
-
-
-def _check_reachable() -> None:
-    """Fail at once where there is no network: huggingface_hub would try again for half a minute first."""
+def _fill_blob(place: HubFile, metadata: HfFileMetadata, tag: str) -> None:
     from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+    from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
 
-    parts = urlsplit(constants.ENDPOINT)
-    if not constants.HF_HUB_OFFLINE and not getproxies():
-        port = parts.port or {"http": 80}.get(parts.scheme, 443)
-        socket.create_connection((parts.hostname or "", port), CONNECT_TIMEOUT_S).close()
+    cache, folder = Path(constants.HF_HUB_CACHE), repo_folder_name(repo_id=place.repo, repo_type="model")
+    blob, lock = cache / folder / "blobs" / tag, cache / ".locks" / folder / f"{tag}.lock"
+    blob.parent.mkdir(parents=True, exist_ok=True)
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with WeakFileLock(lock):
+        if is_verified(blob, tag):  # another process was faster, or the same file is in another commit
+            return
+        partial = blob.with_name(f"{tag}.partial")
+        _go_on(place, metadata, partial)
+        if sha256(partial) != tag:
+            partial.unlink()
+            raise DownloadFailed(
+                _("{place} arrived damaged (its checksum is wrong) and was removed; download it again.").format(
+                    place=place
+                )
+            )
+        partial.replace(blob)
+
+
+def _go_on(place: HubFile, metadata: HfFileMetadata, partial: Path) -> None:
+    """Append to ``partial`` what it lacks."""
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+
+    have = partial.stat().st_size if partial.exists() else 0
+    if metadata.size is not None and have > metadata.size:
+        partial.unlink()
+        have = 0
+    _check_room((metadata.size or 0) - have, partial.parent)
+    # The commit, so that a branch that moves meanwhile does not mix two files.
+    url = hf_hub_url(place.repo, place.file, revision=metadata.commit_hash or place.revision)
+    # A compressed answer cannot be gone on with at a byte.
+    headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
+    name = Path(place.file).name
+    try:
+        with partial.open("ab") as file:
+            http_get(url, file, resume_size=have, headers=headers, expected_size=metadata.size, displayed_filename=name)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
+            partial.unlink(missing_ok=True)  # a full disk hurts everything else that runs
+        raise
+
+
+def _check_room(needed: int, folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        reason = _("{needed} MB are needed and {free} MB free").format(needed=needed // 10**6, free=free // 10**6)
+        raise OSError(errno.ENOSPC, reason, str(folder))

@@ -11,7 +11,8 @@ from courselib.errors import ModelNotFound
 from courselib.i18n import _
 from courselib.models import bundled, hub
 from courselib.models.catalogue import CATALOGUE, Model, ModelRow
-from courselib.models.gguf import gguf_header
+from courselib.models.header import gguf_header
+from courselib.models.hub import HubFile
 
 HUB_PLACE = re.compile(r"(?:hf:)?(?P<repo>[\w.-]+/[\w.-]+):(?P<file>[\w./-]+)")
 
@@ -27,7 +28,7 @@ def resolve(model: str | os.PathLike[str]) -> Path:
         ModelCorrupt: the file is no whole GGUF.
         DownloadFailed: it could not be fetched.
     """
-    path = _find(model) or _fetch(model)
+    path = (_find(model) or _fetch(model)).absolute()
     gguf_header(path)  # refuses what is no GGUF, or cut short, before an engine sees it
     return path
 
@@ -53,30 +54,32 @@ def _known(name: str) -> Model | None:
 
 def _find(model: str | os.PathLike[str]) -> Path | None:
     text = os.fspath(model)
-    if known := _known(text):
-        return bundled.find(known) if known.bundled else hub.find(known.repo, known.file)
-    if place := _hub_place(text):
-        return hub.find(*place)
-    return _local_file(text)
+    if (known := _known(text)) and known.bundled:
+        return bundled.find(known)
+    place = _hub_place(text)
+    return hub.find(place) if place else _local_file(text)
 
 
 def _fetch(model: str | os.PathLike[str]) -> Path:
     text = os.fspath(model)
-    if known := _known(text):
-        return bundled.fetch(known) if known.bundled else hub.fetch(known.repo, known.file, sha256=known.sha256)
+    if (known := _known(text)) and known.bundled:
+        return bundled.fetch(known)
     place = _hub_place(text)
     assert place is not None, "a local file was found or refused before"
-    return hub.fetch(*place)
+    return hub.fetch(place)
 
 
-def _hub_place(text: str) -> tuple[str, str] | None:
+def _hub_place(text: str) -> HubFile | None:
+    if known := _known(text):
+        return HubFile(known.repo, known.file, known.revision, known.sha256)
     found = HUB_PLACE.fullmatch(text)
-    return (found["repo"], found["file"]) if found and not Path(text).exists() else None
+    # os.path's version says no where Path's raises, for a name that is too long
+    return HubFile(found["repo"], found["file"]) if found and not os.path.exists(text) else None  # noqa: PTH110
 
 
 def _local_file(text: str) -> Path:
-    path = Path(text).expanduser()
     try:
+        path = Path(text).expanduser()
         if path.is_dir():
             raise ModelNotFound(_directory_message(path))
         if not path.is_file():
@@ -85,9 +88,9 @@ def _local_file(text: str) -> Path:
             return path
     except PermissionError:
         raise ModelNotFound(
-            _("The file {path} may not be read; change its permissions (chmod +r) or copy it.").format(path=path)
+            _("The file {path} may not be read; change its permissions (chmod +r) or copy it.").format(path=text)
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: the home of an unknown ~user
         raise ModelNotFound(_("{path!r} is no path of a file: {reason}.").format(path=text, reason=error)) from None
 
 
@@ -101,9 +104,9 @@ def _directory_message(path: Path) -> str:
 def _missing_message(text: str) -> str:
     names = [model.name for model in CATALOGUE]
     if os.sep in text or text.endswith(".gguf"):
-        return _("There is no file {path}; check the path, or use one of {names}.").format(
-            path=text, names=", ".join(names)
-        )
+        return _(
+            "There is no file {path}; check the path, or use one of {names}, or owner/repository:file on the hub."
+        ).format(path=text, names=", ".join(names))
     near = difflib.get_close_matches(text.lower(), names, n=1, cutoff=0.5)
     hint = _(" Did you mean {near}?").format(near=near[0]) if near else ""
     return (
