@@ -5,6 +5,8 @@ Uses the ``openai`` client, as a learner would; adds times, the tokens' bytes, a
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +24,8 @@ from courselib.errors import (
 from courselib.i18n import _
 
 if TYPE_CHECKING:
+    from openai import OpenAI
+
     from courselib.engines.server import Server
 
 
@@ -89,7 +93,10 @@ class ChatStream:
     def __init__(self, server: Server, messages: list[dict[str, str]], **options: Any) -> None:
         self._server = server
         self._request = {"messages": messages, "stream": True, "stream_options": {"include_usage": True}, **options}
-        self._response: Any = None
+        self._socket: socket.socket | None = None
+        self._closed = False
+        self.ttft_s: float | None = None
+        """Seconds from the request to the first token, once that has come."""
         self.answer: Answer | None = None
 
     def __iter__(self) -> Iterator[Token]:
@@ -98,28 +105,58 @@ class ChatStream:
         except (CourseError, GeneratorExit):
             raise
         except Exception as error:
-            raise explain(error, self._server) from error
+            if not self._closed:
+                raise explain(error, self._server) from error
 
     def close(self) -> None:
-        """Break off: the engine stops generating when its client has gone."""
-        if self._response is not None:
-            self._response.close()
+        """Break off, from any thread: the iteration ends, and the engine stops when its client has gone.
+
+        Even while the engine still reads the prompt: the connection is shut down below the client, which could only
+        close it between two chunks.
+        """
+        self._closed = True
+        if self._socket is not None:
+            with contextlib.suppress(OSError):  # it may have ended by itself
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def _client(self) -> OpenAI:
+        """The ``openai`` client, but on a connection that ``close`` can reach."""
+        from openai import DefaultHttpxClient
+
+        def watch(request: Any) -> None:
+            request.extensions["trace"] = self._connected
+
+        # Proxies are for the network outside; a server of ours is on this machine.
+        http = DefaultHttpxClient(trust_env=False, event_hooks={"request": [watch]})
+        return self._server.openai(max_retries=0, http_client=http)
+
+    def _connected(self, event: str, info: dict[str, Any]) -> None:
+        """Keep the socket (httpcore's trace extension tells of it)."""
+        if event == "connection.connect_tcp.complete":
+            self._socket = info["return_value"].get_extra_info("socket")
+            if self._closed:
+                self.close()
 
     def _tokens(self) -> Iterator[Token]:
+        with self._client() as client:
+            # Both are looked up here, for the client loads its parts, and the server's name is asked for, on first use.
+            yield from self._read(client.chat.completions, self._server.model)
+
+    def _read(self, completions: Any, model: str) -> Iterator[Token]:
         parts: list[bytes] = []
-        finish, usage, first, last = "", None, 0.0, 0.0
+        finish, usage, last = "", None, 0.0
         begin = time.perf_counter()
-        client = self._server.openai(max_retries=0)
-        self._response = client.chat.completions.create(model=self._server.model, **self._request)
-        for chunk in self._response:
+        for chunk in completions.create(model=model, **self._request):
             usage = chunk.usage or usage
             for choice in chunk.choices:
                 last = time.perf_counter()
                 finish = choice.finish_reason or finish
                 for token in _chunk_tokens(choice):
-                    first = first or last
+                    self.ttft_s = self.ttft_s or last - begin
                     parts.append(token.data)
                     yield token
+        if self._closed:
+            return
         if not finish:
             raise StreamBroken(
                 _("The answer broke off; the server may have ended. Look at its log, then start it again.")
@@ -129,11 +166,15 @@ class ChatStream:
         self.answer = Answer(
             text=b"".join(parts).decode("utf-8", "backslashreplace"),
             finish_reason=finish,
-            ttft_s=first - begin if parts else None,
-            tokens_per_s=(generated - 1) / (last - first) if generated > 1 and last > first else None,
+            ttft_s=self.ttft_s,
+            tokens_per_s=_rate(generated - 1, last - begin - (self.ttft_s or 0)),
             prompt_tokens=usage.prompt_tokens if usage else None,
             completion_tokens=generated,
         )
+
+
+def _rate(count: int, seconds: float) -> float | None:
+    return count / seconds if count > 0 and seconds > 0 else None
 
 
 def _chunk_tokens(choice: Any) -> list[Token]:

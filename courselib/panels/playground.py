@@ -104,32 +104,39 @@ class Playground(Panel):
         self.answer_view.clear()
         self.send_button.disabled, self.cancel_button.disabled = True, False
         self.set_state_text(_("answering"))
-        self._worker.start(self._run)
+        self._worker.start(self._run, on_cancel=self._break_off)
+
+    def _break_off(self) -> None:
+        if self._stream:
+            self._stream.close()
 
     def _run(self) -> None:
         messages = chat_messages(self.prompt.value, self.system.value)
-        self._stream = ChatStream(self.server, messages, logprobs=True, top_logprobs=TOP_LOGPROBS, **self.options())
+        stream = ChatStream(self.server, messages, logprobs=True, top_logprobs=TOP_LOGPROBS, **self.options())
+        self._stream = stream
+        if self._worker.cancelled.is_set():
+            return
+        begun = False
         try:
-            for token in self._stream:
+            for token in stream:
                 self.answer_view.feed(token)
-                if self._worker.cancelled.is_set():
-                    self._stream.close()
-                    break
+                if not begun:
+                    begun = True
+                    self.facts.value = facts_table([_first_token(stream.ttft_s)])
         finally:
             self.answer_view.finish()
-        self.answer = self._stream.answer
+        self.answer = stream.answer
         self._show_facts()
 
     def _show_facts(self) -> None:
         if self.answer is None:
             return
-        answer, origin = self.answer, _("measured")
-        ttft = "-" if answer.ttft_s is None else f"{1000 * answer.ttft_s:.0f} ms"
+        answer = self.answer
         speed = "-" if answer.tokens_per_s is None else f"{answer.tokens_per_s:.1f}"
         self.facts.value = facts_table(
             [
-                (_("time to first token"), ttft, origin),
-                (_("tokens a second"), speed, origin),
+                _first_token(answer.ttft_s),
+                (_("tokens a second"), speed, _("measured")),
                 (_("finish reason"), answer.finish_reason, _("the engine's word")),
                 (_("prompt tokens"), str(answer.prompt_tokens or "-"), _("counted by the engine")),
                 (_("answer tokens"), str(answer.completion_tokens), _("counted by the engine")),
@@ -160,6 +167,11 @@ class Playground(Panel):
     def as_table(self) -> str:
         """The last answer's tokens with their probabilities, as plain text."""
         return f"{super().as_table()}\n{self.answer_view.as_table()}"
+
+
+def _first_token(seconds: float | None) -> tuple[str, str, str]:
+    shown = "-" if seconds is None else f"{1000 * seconds:.0f} ms"
+    return _("time to first token"), shown, _("measured")
 
 
 def _area(label: str, value: str, css: str, *, rows: int) -> widgets.Textarea:
