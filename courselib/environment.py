@@ -118,6 +118,10 @@ def setup() -> None:
     """First cell of every lesson: prepares the front end and says in one line where we are."""
     import psutil
 
+    # A kernel started outside its environment's shell does not find the environment's programs, as in `!courselib`.
+    if not shutil.which("courselib"):
+        os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+
     if place() == "colab":
         from google.colab import output
 

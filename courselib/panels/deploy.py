@@ -23,7 +23,7 @@ from courselib.panels.code_fold import CodeFold
 from courselib.panels.worker import Coalescer, Worker, thread
 
 MIB = 1 << 20
-LOG_LINES = 12
+LOG_LINES = 7
 EXAMPLE_PORT = 8080
 WATCH_PERIOD_S = 1.0
 CONTEXTS = (256, 512, 1024, 2048, 4096, 8192)
@@ -48,7 +48,9 @@ class Deploy(Panel):
         super().__init__(_("Deploy"), ENGINE.name, _("measured, where not marked otherwise"))
         self._worker = Worker(self._failed, self._ended)
         self._watch_stop = threading.Event()
+        self._has_gpu = bool(gpus())
         self.fields = _fields(LlamaCppSettings(**settings))
+        self.fields["gpu_layers"].disabled = not self._has_gpu
         for field in self.fields.values():
             field.observe(self._changed, "value")
         self.start_button = _button(_("Start"), "play", "cl-start", self._start)
@@ -72,7 +74,7 @@ class Deploy(Panel):
     def settings(self) -> dict[str, Any]:
         """What is chosen, as ``launch`` takes it."""
         values = {name: field.value for name, field in self.fields.items()}
-        if not gpus():
+        if not self._has_gpu:
             values.pop("gpu_layers")
         return values
 
@@ -103,12 +105,13 @@ class Deploy(Panel):
 
     def _predict(self, settings: LlamaCppSettings) -> None:
         header = gguf_header(locate(settings.model))
-        kv_mib = kv_cache_bytes(settings, header) / MIB
+        self._predicted = {"weights": header.weights_bytes, "kv_cache": kv_cache_bytes(settings, header)}
+        weights, kv_cache = (size / MIB for size in self._predicted.values())
         rows = [
-            (_("weights"), f"{header.weights_bytes / MIB:.2f} MiB", _("simulated: from the file's header")),
-            (_("KV cache"), f"{kv_mib:.2f} MiB", _("simulated: by the formula")),
+            (_("weights"), f"{weights:.2f} MiB", _("simulated: from the file's header")),
+            (_("KV cache"), f"{kv_cache:.2f} MiB", _("simulated: by the formula")),
         ]
-        if not gpus():
+        if not self._has_gpu:
             rows.append(("gpu_layers", "-", _("not honoured here: no GPU")))
         self.facts.value = facts_table(rows)
 
@@ -155,9 +158,10 @@ class Deploy(Panel):
     def _show_facts(self, server: Server) -> None:
         memory, metrics = server.memory(), server.metrics()
         reported, measured = _("measured: the engine's log"), _("measured: the operating system")
+        predicted = _("measured: the engine's log; predicted were {size:.2f} MiB")
         sizes = [
-            (_("weights"), memory.weights, reported),
-            (_("KV cache"), memory.kv_cache, reported),
+            (_("weights"), memory.weights, predicted.format(size=self._predicted["weights"] / MIB)),
+            (_("KV cache"), memory.kv_cache, predicted.format(size=self._predicted["kv_cache"] / MIB)),
             (_("compute buffer"), memory.compute, reported),
             (_("in RAM now (RSS)"), memory.rss, measured),
         ]
@@ -200,6 +204,7 @@ class Deploy(Panel):
         self.stop_button.disabled = not running
         for field in self.fields.values():
             field.disabled = running
+        self.fields["gpu_layers"].disabled = running or not self._has_gpu
 
     def wait(self, timeout_s: float = 60) -> None:
         """Wait until a start or stop under way is done; raises what it raised."""
@@ -242,7 +247,6 @@ def _fields(settings: LlamaCppSettings) -> dict[str, Any]:
     }
     for name, field in fields.items():
         field.add_class(f"cl-{name.replace('_', '-')}")
-    fields["gpu_layers"].disabled = not gpus()
     return fields
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 TOP_LOGPROBS = 5
 SEED_RANDOM = -1
+DECIMALS = 4
 
 
 class Playground(Panel):
@@ -76,7 +77,8 @@ class Playground(Panel):
 
     def options(self) -> dict[str, Any]:
         """The generation controls of the next call, as the OpenAI route names them."""
-        options = {name: field.value for name, field in self.fields.items()}
+        # A browser's slider gives 0.9500000000000002 for 0.95.
+        options = {name: round(field.value, DECIMALS) for name, field in self.fields.items()}
         if options["seed"] == SEED_RANDOM:
             del options["seed"]
         return options
