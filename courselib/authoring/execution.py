@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,7 +92,9 @@ def _mark_skipped(built: Built) -> list[NotebookNode]:
 def _kernel_environment(language: str) -> dict[str, str]:
     # Sets print in the same order each time, and plotly's figures are plain data.
     fixed = {"PYTHONHASHSEED": "0", "PLOTLY_RENDERER": "plotly_mimetype", "COURSELIB_LANGUAGE": language}
-    return {**os.environ, **fixed}
+    # `!courselib …` must find the command beside this Python, also where no environment was activated.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    return {**os.environ, **fixed, "PATH": path}
 
 
 def _failure(built: Built, lesson: Lesson, index: int, error: Exception) -> Problem:

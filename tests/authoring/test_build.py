@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import pytest
 
+import courselib
 from courselib.authoring import build
 from courselib.errors import LessonError
 from tests.authoring.project import code_cells, fixture, make_project, notebook, notebook_path
@@ -165,6 +167,13 @@ def test_a_failing_cell_is_named_with_its_line_and_stops_no_other_lesson(tmp_pat
 def test_a_golden_that_cannot_be_compared_is_refused(tmp_path, code, words):
     root = make_project(tmp_path, bytes=LESSON.replace("len(text), len(text.encode())", code))
     assert words in build(root).problems[0]
+
+
+def test_commands_beside_this_python_are_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", os.defpath)
+    root = make_project(tmp_path, bytes=LESSON.replace("len(text), len(text.encode())", "!courselib version"))
+    assert build(root).ok
+    assert code_cells(notebook(root, "bytes"))[1].outputs[0].text.strip() == courselib.__version__
 
 
 def test_a_dead_kernel_is_an_error_with_its_cell(tmp_path):
