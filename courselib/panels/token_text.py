@@ -43,6 +43,7 @@ class TokenText(anywidget.AnyWidget):
             "help": _("Point at a token for the alternatives, or press Tab and use the arrow keys."),
             "instead": _("the likeliest here"),
             "together": _("{n} tokens together"),
+            "unknown": _("The engine tells no probability for a character made of several tokens."),
             "nothing": _("a token without text"),
         }
         super().__init__(labels=labels)

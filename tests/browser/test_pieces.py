@@ -149,3 +149,17 @@ def test_pictures_come_back_when_the_page_is_loaded_again(open_notebook):
     notebook.page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
     notebook.page.reload()
     expect(lines).to_have_count(6, timeout=30_000)
+
+
+def test_a_changed_line_lights_up(open_notebook):
+    notebook = open_notebook(CODE, "fold.programs = {'openai': program.replace('range(3)', 'range(4)')}")
+    notebook.run_all()
+    notebook.page.locator(".test-fold summary").click()
+    expect(notebook.page.locator(".test-fold .cl-changed")).to_have_text("for n in range(4):\n")
+
+
+def test_a_fold_without_programs_has_nothing_to_copy(open_notebook):
+    notebook = open_notebook(CODE, "fold.programs = {}; fold.opened = True")
+    notebook.run_all()
+    expect(notebook.page.locator(".test-fold ul")).to_be_visible()
+    expect(notebook.page.locator(".test-fold .cl-copy")).to_be_hidden()

@@ -1,6 +1,19 @@
 // A fold with a tab for each program and a copy button. Tabs follow the ARIA pattern: arrows move, Tab leaves.
 let count = 0;
 
+// The program line by line; what was not there before lights up for a moment, so that one sees what a setting does.
+function write(pre, text, before) {
+  const known = new Set(before.split("\n"));
+  pre.replaceChildren(
+    ...(text.match(/[^\n]*\n|[^\n]+$/g) ?? []).map((line) => {
+      const row = document.createElement("span");
+      row.textContent = line;
+      if (before && !known.has(line.replace("\n", ""))) row.className = "cl-changed";
+      return row;
+    }),
+  );
+}
+
 async function copy(text, pre) {
   try {
     await navigator.clipboard.writeText(text);
@@ -41,6 +54,8 @@ function render({ model, el }) {
   fold.append(summary, bar, pre, notes);
   el.append(fold);
 
+  let shown = "";
+
   const select = (name, focus) => {
     model.set("selected", name);
     model.save_changes();
@@ -72,7 +87,10 @@ function render({ model, el }) {
         return tab;
       }),
     );
-    pre.textContent = programs[selected] ?? "";
+    const program = programs[selected] ?? "";
+    if (program !== pre.textContent) write(pre, program, selected === shown ? pre.textContent : "");
+    shown = selected;
+    bar.hidden = pre.hidden = !names.length;
     notes.replaceChildren(
       ...model.get("notes").map((note) => {
         const item = document.createElement("li");

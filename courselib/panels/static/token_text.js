@@ -26,11 +26,18 @@ function make(tag, className, text = "") {
   return node;
 }
 
-// The text as it reads, with quiet marks before what cannot be seen; the marks are not copied with the text.
+// A mark that is drawn and is no part of the text: neither copied nor read out with it.
+function quiet(sign) {
+  const node = make("span", "cl-quiet-mark");
+  node.dataset.mark = sign;
+  return node;
+}
+
+// The text as it reads, with quiet marks before what cannot be seen.
 function fill(node, text) {
   let from = 0;
   for (const found of text.matchAll(INVISIBLE)) {
-    node.append(text.slice(from, found.index), make("span", "cl-quiet-mark", mark(found[0])));
+    node.append(text.slice(from, found.index), quiet(mark(found[0])));
     if (found[0] === "\n" || found[0] === "\t") node.append(found[0]);
     from = found.index + found[0].length;
   }
@@ -73,8 +80,10 @@ function render({ model, el }) {
 
   function open(token) {
     const span = spans[Number(token.dataset.at)];
-    if (!span || (span[1] == null && !span[2].length)) return close();
+    const known = spans.some(([, probability]) => probability != null);
+    if (!span || !known) return close();
     const parts = [make("div", "cl-tokens-own", name(span))];
+    if (span[1] == null) parts.push(make("div", "cl-tokens-title", labels.unknown));
     if (span[3] > 1) parts.push(make("div", "cl-tokens-title", labels.together.replace("{n}", span[3])));
     if (span[2].length) parts.push(make("div", "cl-tokens-title", labels.instead));
     card.replaceChildren(...parts, ...span[2].map((other) => row(other, other[0] === span[0])));
@@ -107,7 +116,7 @@ function render({ model, el }) {
     token.setAttribute("role", "option");
     token.setAttribute("aria-label", name(span));
     if (probability != null) token.classList.add(`cl-level-${level(probability)}`);
-    if (shown === "") token.append(make("span", "cl-quiet-mark", "∅"));
+    if (shown === "") token.append(quiet("∅"));
     else if (SPECIAL.test(shown)) token.append(make("span", "cl-special", shown));
     else fill(token, shown);
     return token;
