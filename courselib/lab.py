@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import subprocess
 import sys
 import threading
 import time
@@ -18,12 +17,14 @@ import click
 
 from courselib.engines import launch
 from courselib.engines.ports import check_port, free_port
+from courselib.engines.process import EngineProcess
 from courselib.errors import CourseError, EngineMissing, StartTimeout
 from courselib.i18n import _
 
 START_PAGE = Path("notebooks/en/00_start_here.ipynb")
 CONFIG = Path(__file__).parent / "jupyter_config"
 READY_TIMEOUT_S = 60
+STOP_S = 8.0
 
 
 def course_folder() -> Path:
@@ -46,10 +47,9 @@ def command(folder: Path, port: int, options: list[str]) -> list[str]:
 
 
 def jupyter_environment(token: str) -> dict[str, str]:
-    """Our environment, with the token, our page configuration, and ``courselib`` on the PATH of Lab's terminals."""
+    """What JupyterLab needs beside our environment: token, page configuration, ``courselib`` on its terminals' PATH."""
     paths = [str(CONFIG), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
     return {
-        **os.environ,
         "JUPYTER_TOKEN": token,
         "JUPYTER_CONFIG_PATH": os.pathsep.join(paths),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
@@ -81,7 +81,10 @@ def run(*, port: int | None, browser: bool, options: list[str]) -> int:
     token = os.environ.get("JUPYTER_TOKEN") or secrets.token_hex(16)
     folder = course_folder()
     page = START_PAGE.as_posix() if (folder / START_PAGE).exists() else ""
-    jupyter = subprocess.Popen(command(folder, port, options), env=jupyter_environment(token))
+    # Stopping it takes a while when kernels run; whatever ends us ends it, and with it the kernels and their engines.
+    jupyter = EngineProcess(
+        command(folder, port, options), environment=jupyter_environment(token), name="jupyterlab", grace_s=STOP_S
+    )
     check = threading.Thread(target=_say_whether_engine_answers)
     check.start()  # meanwhile JupyterLab starts; both take seconds
     try:
@@ -97,7 +100,7 @@ def run(*, port: int | None, browser: bool, options: list[str]) -> int:
     except KeyboardInterrupt:
         return 0
     finally:
-        _end(jupyter)
+        jupyter.stop()
 
 
 def _say_whether_engine_answers() -> None:
@@ -110,20 +113,13 @@ def _say_whether_engine_answers() -> None:
         )
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+def _wait_for(url: str, jupyter: EngineProcess) -> None:
     deadline = time.monotonic() + READY_TIMEOUT_S
-    while process.poll() is None and time.monotonic() < deadline:
+    while jupyter.returncode() is None and time.monotonic() < deadline:
         with contextlib.suppress(urllib.error.URLError, ConnectionError):
             urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=2).close()
             return
         time.sleep(0.1)
-    raise StartTimeout(_("JupyterLab did not become ready; its own messages above say why."))
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    raise StartTimeout(
+        _("JupyterLab did not become ready; its own words below say why."), details=jupyter.logs()[-3000:]
+    )

@@ -136,3 +136,25 @@ def _attach_when_ready(url, process):
 def test_every_setting_has_a_sentence():
     texts = field_help(LlamaCppSettings)
     assert all(texts.get(name) for name in LlamaCppSettings.__dataclass_fields__)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_lab_serves_the_start_page_and_takes_jupyter_along(ending):
+    process = subprocess.Popen(
+        [*COURSELIB, "lab", "--no-browser"], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    lines = []
+    while not any("http://" in line for line in lines):
+        lines.append(process.stdout.readline())
+        assert lines[-1], lines
+    assert any("llama.cpp answers" in line for line in lines)
+    url = re.search(r"http://\S+", lines[-1])[0]
+    assert "/lab/tree/notebooks/en/00_start_here.ipynb" in url
+    with urllib.request.urlopen(url) as page:
+        assert page.status == 200
+    children = psutil.Process(process.pid).children(recursive=True)
+    os.kill(process.pid, ending)
+    process.wait(20)
+    _gone, alive = psutil.wait_procs(children, timeout=15)
+    assert not alive

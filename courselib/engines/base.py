@@ -7,7 +7,9 @@ own log and metrics, and knows its usual ways to fail. Everything with a process
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -52,6 +54,14 @@ class Command:
     run: list[str]
     shown: list[str]
     environment: Mapping[str, str] = field(default_factory=dict)
+
+    def line(self) -> str:
+        """``shown`` as one line for a shell, the home folder written as ``~``."""
+        home = os.path.expanduser("~")  # noqa: PTH111 - a string is what is compared
+        return " ".join(
+            "~" + shlex.quote(word[len(home) :]) if word.startswith(home + os.sep) else shlex.quote(word)
+            for word in self.shown
+        )
 
 
 @dataclass(frozen=True)

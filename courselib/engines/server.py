@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -84,11 +82,7 @@ class Server:
     @property
     def command(self) -> str:
         """What one would type in a terminal to start this server; the key goes in as an environment variable."""
-        if self._command is None:
-            return ""
-        home = os.path.expanduser("~")  # noqa: PTH111 - a string is what is compared
-        words = [w.replace(home, "~", 1) if w.startswith(home) else shlex.quote(w) for w in self._command.shown]
-        return " ".join(words)
+        return self._command.line() if self._command else ""
 
     @cached_property
     def http(self) -> httpx.Client:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 import threading
 from pathlib import Path
 from typing import Any
@@ -90,8 +89,7 @@ class Deploy(Panel):
             assert isinstance(settings, LlamaCppSettings)
             file = locate(settings.model)
             shown = dataclasses.replace(settings, model=str(file), alias=Path(settings.model).name)
-            command = ENGINE.command(shown, port=EXAMPLE_PORT, key="").shown
-            self._show_command(shlex.join(command))
+            self._show_command(ENGINE.command(shown, port=EXAMPLE_PORT, key="").line())
             self._predict(settings)
             self.start_button.disabled = False
         except CourseError as error:
