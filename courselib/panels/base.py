@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import traceback
 
 import ipywidgets as widgets
 
@@ -19,7 +20,8 @@ STYLE = """<style>
   opacity: .8; }
 .cl-panel .cl-error { border-left: 4px solid #d55e00; padding: 2px 8px; }
 .cl-panel .cl-quiet { opacity: .75; font-size: .9em; }
-.cl-panel pre.cl-log { margin: 0; padding: 6px 8px; max-height: 12em; overflow: auto; white-space: pre-wrap;
+.cl-panel .cl-newest { display: flex; flex-direction: column-reverse; max-height: 12em; overflow: auto; }
+.cl-panel pre.cl-log { margin: 0; padding: 6px 8px; white-space: pre-wrap;
   overflow-wrap: anywhere; font-family: var(--jp-code-font-family, monospace); font-size: 11px; line-height: 1.35;
   color: inherit; background: var(--jp-layout-color2, #8881); border-radius: 4px; }
 .cl-panel table.cl-facts { border-collapse: collapse; margin: 0; font-variant-numeric: tabular-nums; color: inherit; }
@@ -78,10 +80,13 @@ class Panel(widgets.VBox):
         if error is None:
             self._error.value = ""
             return
-        message = error.message if isinstance(error, CourseError) else f"{type(error).__name__}: {error}"
-        details = error.details if isinstance(error, CourseError) else ""
+        if isinstance(error, CourseError):
+            message, details = error.message, error.details
+        else:
+            message, details = f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error))
         fold = (
-            f"<details><summary>{escape(_('Details'))}</summary><pre class='cl-log'>{escape(details)}</pre></details>"
+            f"<details><summary>{escape(_('Details'))}</summary>"
+            f"<div class='cl-newest' tabindex='0'><pre class='cl-log'>{escape(details)}</pre></div></details>"
             if details
             else ""
         )

@@ -120,7 +120,10 @@ class Deploy(Panel):
         self._worker.start(self._run)
 
     def _run(self) -> None:
-        server = launch(ENGINE.name, on_wait=self._waiting, **self.settings())
+        try:
+            server = launch(ENGINE.name, on_wait=self._waiting, **self.settings())
+        finally:
+            self._ticker.flush()  # an elapsed time shown later would undo the state that follows
         self.server = server
         self._show_command(server.command)
         seconds = server.start_s or 0.0
@@ -154,7 +157,7 @@ class Deploy(Panel):
             self._watch_stop.wait(WATCH_PERIOD_S)
 
     def _show_facts(self, server: Server) -> None:
-        memory, metrics = server.memory(), server.metrics()
+        memory, speed = server.memory(), self._speed_rows(server)
         reported, measured = _("measured: the engine's log"), _("measured: the operating system")
         predicted = _("measured: the engine's log; predicted were {size:.2f} MiB")
         sizes = [
@@ -164,12 +167,21 @@ class Deploy(Panel):
             (_("in RAM now (RSS)"), memory.rss, measured),
         ]
         rows = [(name, f"{size / MIB:.2f} MiB", origin) for name, size, origin in sizes if size is not None]
-        speed = f"{metrics.tokens_per_s:.1f}" if metrics.tokens_per_s else "-"
-        rows.append((_("tokens a second"), speed, _("measured: the engine's metrics")))
-        rows.append((_("requests running"), str(metrics.running), _("measured: the engine's metrics")))
-        self.facts.value = facts_table(rows)
+        self.facts.value = facts_table(rows + speed)
         tail = "\n".join(server.logs().splitlines()[-LOG_LINES:])
-        self.log_view.value = f"<pre class='cl-log' aria-label='{escape(_('log'))}'>{escape(tail)}</pre>"
+        self.log_view.value = (
+            f"<div class='cl-newest' tabindex='0' role='log' aria-live='off' aria-label='{escape(_('log'))}'>"
+            f"<pre class='cl-log'>{escape(tail)}</pre></div>"
+        )
+
+    def _speed_rows(self, server: Server) -> list[tuple[str, str, str]]:
+        origin = _("measured: the engine's metrics")
+        if not self.fields["metrics"].value:
+            server.check()
+            return [(_("tokens a second"), "-", _("not told: the server was started without metrics"))]
+        metrics = server.metrics()
+        speed = f"{metrics.tokens_per_s:.1f}" if metrics.tokens_per_s else "-"
+        return [(_("tokens a second"), speed, origin), (_("requests running"), str(metrics.running), origin)]
 
     def _stop(self, _button: object = None) -> None:
         self._worker.cancel()

@@ -3,6 +3,8 @@
 import ipywidgets.widgets.widget as widget
 import pytest
 
+import courselib
+
 
 @pytest.fixture(autouse=True)
 def raise_from_callbacks(monkeypatch):
@@ -16,3 +18,15 @@ def raise_from_callbacks(monkeypatch):
         return value
 
     monkeypatch.setattr(widget.CallbackDispatcher, "__call__", call)
+
+
+@pytest.fixture(scope="session")
+def server():
+    """One small llama.cpp server for all panels that only ask it something."""
+    with courselib.launch("llama.cpp", context=1024) as running:
+        yield running
+
+
+def click(button):
+    """Press a button as the browser does; ``button.click()`` would swallow errors."""
+    button._handle_custom_msg({"event": "click"}, [])

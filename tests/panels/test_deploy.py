@@ -1,0 +1,166 @@
+"""The desk: settings become a command, a server runs, is watched, and leaves nothing behind."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from courselib.errors import CourseError, OutOfMemory
+from courselib.panels.deploy import Deploy
+from tests.engines.conftest import is_alive, wait_gone
+from tests.panels.conftest import click
+
+
+@pytest.fixture
+def desk():
+    panel = Deploy(context=512)
+    yield panel
+    if panel.server:
+        panel.server.stop()
+
+
+def started(panel):
+    click(panel.start_button)
+    panel.wait(60)
+    return panel.server
+
+
+def wait_until(true, timeout_s=10):
+    deadline = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.02)
+
+
+def terminal(panel):
+    return panel.code.programs["terminal"]
+
+
+def test_the_command_follows_the_settings(desk):
+    assert "--ctx-size 512" in terminal(desk)
+    desk.fields["context"].value = 1024
+    desk.fields["parallel"].value = 2
+    desk.fields["mlock"].value = True
+    words = shlex.split(terminal(desk).replace("\\\n", ""))
+    assert words[words.index("--ctx-size") + 1] == "1024"
+    assert words[words.index("--parallel") + 1] == "2"
+    assert words[words.index("--load-mode") + 1] == "mmap+mlock"
+    for setting in ("context=1024", "parallel=2", "mlock=True"):
+        assert setting in desk.code.programs["Python"]
+
+
+def test_memory_is_predicted_before_the_start(desk):
+    assert "11.25 MiB" in desk.facts.value
+    desk.fields["context"].value = 2048
+    assert "45.00 MiB" in desk.facts.value
+    assert "simulated" in desk.facts.value
+
+
+def test_settings_that_exclude_each_other_are_said_and_cannot_be_started(desk):
+    desk.fields["flash_attn"].value = "off"
+    desk.fields["cache_type_v"].value = "q8_0"
+    assert "needs FlashAttention" in desk._error.value
+    assert desk.start_button.disabled
+    desk.fields["flash_attn"].value = "on"
+    assert desk._error.value == ""
+    assert not desk.start_button.disabled
+
+
+def test_an_unknown_model_is_said(desk):
+    desk.fields["model"].value = "smollm3"
+    assert "There is no model" in desk._error.value
+    assert desk.start_button.disabled
+
+
+@pytest.mark.engine
+def test_start_watch_stop(desk):
+    server = started(desk)
+    assert desk.state.startswith("running")
+    assert desk.start_button.disabled and desk.fields["context"].disabled
+    assert f"--port {server.port}" in terminal(desk)
+    wait_until(lambda: "in RAM now" in desk.facts.value)
+    assert "11.25 MiB" in desk.facts.value
+    assert "slot" in desk.log_view.value
+    click(desk.stop_button)
+    desk.wait(15)
+    wait_gone(server.pid, server.port)
+    assert desk.server is None
+    assert desk.state == "stopped"
+    assert not desk.start_button.disabled and desk.stop_button.disabled
+
+
+@pytest.mark.engine
+def test_the_shown_programs_start_the_same_server(desk):
+    """The Python program runs as it stands, and its engine ends with it."""
+    done = subprocess.run(
+        [sys.executable, "-c", desk.code.programs["Python"]], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.engine
+def test_a_server_without_metrics_runs_on(desk):
+    desk.fields["metrics"].value = False
+    server = started(desk)
+    wait_until(lambda: "in RAM now" in desk.facts.value)
+    time.sleep(1.2)
+    assert desk.server is server and server.is_running()
+    assert desk._error.value == ""
+
+
+@pytest.mark.engine
+def test_stop_breaks_off_a_start_and_leaves_nothing(desk):
+    click(desk.start_button)
+    wait_until(lambda: "starting, " in desk._header.value)
+    click(desk.stop_button)
+    desk.wait(15)
+    assert desk.server is None
+    assert desk.state == "stopped"
+    assert desk._error.value == ""
+
+
+@pytest.mark.engine
+def test_a_start_that_fails_is_one_sentence():
+    desk = Deploy(context=400_000_000)
+    click(desk.start_button)
+    with pytest.raises(OutOfMemory):
+        desk.wait(30)
+    assert "lower context" in desk._error.value
+    time.sleep(0.1)  # an update that came late must not undo the state
+    assert desk.state == "stopped"
+    assert not desk.start_button.disabled
+
+
+@pytest.mark.engine
+def test_an_engine_that_dies_is_noticed(desk):
+    server = started(desk)
+    os.kill(server.pid, signal.SIGKILL)
+    wait_until(lambda: desk.state == "stopped")
+    assert "has ended" in desk._error.value
+    assert desk.server is None
+    assert not desk.start_button.disabled
+
+
+@pytest.mark.engine
+def test_two_clicks_start_one_server(desk):
+    click(desk.start_button)
+    click(desk.start_button)
+    desk.wait(60)
+    assert is_alive(desk.server.pid)
+    pid = desk.server.pid
+    time.sleep(0.5)
+    assert desk.server.pid == pid
+
+
+def test_text_twin_and_fixed_repr(desk):
+    assert repr(desk) == "Deploy(engine='llama.cpp')"
+    assert "context         512" in desk.as_table()
+
+
+def test_a_wrong_setting_is_refused_at_once():
+    with pytest.raises((CourseError, TypeError)):
+        Deploy(contextt=1)

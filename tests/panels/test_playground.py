@@ -1,0 +1,207 @@
+"""The Playground against a real engine: answers, numbers, cancel, and one sentence for each thing that goes wrong."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import courselib
+from courselib.engines.server import Server
+from courselib.errors import EngineDied, PromptTooLong, SettingsError, StreamBroken, Unauthorized, Unreachable
+from courselib.panels.deploy import Deploy
+from courselib.panels.playground import Playground
+from tests.panels.conftest import click
+
+pytestmark = pytest.mark.engine
+
+QUESTION = "Tell me the capital of France."
+
+
+def playground(server, **fields):
+    panel = Playground(server)
+    for name, value in {"temperature": 0.0, "max_tokens": 40, **fields}.items():
+        panel.fields[name].value = value
+    return panel
+
+
+def send(panel, prompt):
+    panel.prompt.value = prompt
+    click(panel.send_button)
+
+
+def wait_until(true, timeout_s=10):
+    deadline = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.02)
+
+
+def error_of(panel):
+    return panel._error.value
+
+
+def test_an_answer_its_tokens_and_its_numbers(server):
+    panel = playground(server)
+    assert "Paris" in panel.ask(QUESTION)
+    answer = panel.answer
+    assert answer.text == panel.answer_view.text
+    assert answer.finish_reason == "stop"
+    assert len(panel.answer_view.spans) == answer.completion_tokens - 1  # the end of turn is a token without text
+    assert all(0 < span[1] <= 1 for span in panel.answer_view.spans)
+    assert 0 < answer.ttft_s < 20 and answer.tokens_per_s > 1
+    assert panel.state == "done"
+    for fact in ("time to first token", "tokens a second", "stop"):
+        assert fact in panel.facts.value
+
+
+def test_a_greedy_answer_shows_the_likeliest_tokens(server):
+    panel = playground(server)
+    panel.ask(QUESTION)
+    for text, probability, others, _count in panel.answer_view.spans:
+        assert others[0] == [text, pytest.approx(probability, rel=1e-3)]
+        assert [chance for _token, chance in others] == sorted((chance for _token, chance in others), reverse=True)
+
+
+def test_the_answer_is_the_bare_clients(server):
+    panel = playground(server, temperature=0.9, seed=7)
+    answer = panel.ask("Name three rivers.")
+    reply = server.openai().chat.completions.create(
+        model=server.model, messages=[{"role": "user", "content": "Name three rivers."}], **panel.options()
+    )
+    assert answer == reply.choices[0].message.content
+
+
+@pytest.mark.parametrize("client", ["openai", "huggingface_hub", "curl"])
+def test_each_program_gives_the_panels_answer(server, client):
+    """As it stands, in a process of its own."""
+    panel = playground(server, temperature=0.8, seed=11)
+    panel.system.value = "You are a 'pirate'.\nSay \"arr\"."
+    answer = panel.ask("Who are you? 你是誰？ $HOME `date` \\n")
+    program = panel.code.programs[client]
+    command = ["bash", "-c", program] if client == "curl" else [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    printed = _text_of_events(done.stdout) if client == "curl" else done.stdout
+    assert printed == answer
+    assert "courselib" not in program
+
+
+def _text_of_events(stream):
+    import json
+
+    events = [line.removeprefix("data: ") for line in stream.splitlines() if line.startswith("data: {")]
+    deltas = [choice["delta"].get("content") or "" for event in events for choice in json.loads(event)["choices"]]
+    return "".join(deltas)
+
+
+def test_programs_follow_the_controls_and_have_no_dead_ones(server):
+    panel = playground(server)
+    panel.prompt.value = "Hi"
+    panel.fields["seed"].value = -1
+    assert "seed" not in panel.code.programs["openai"]
+    panel.fields["seed"].value = 5
+    panel.fields["top_p"].value = 0.5
+    for program in panel.code.programs.values():
+        assert "0.5" in program and "5" in program
+    assert "    top_p=0.5,\n" in panel.code.programs["openai"]
+
+
+def test_chinese_and_emoji_arrive_whole(server):
+    panel = playground(server)
+    text = panel.ask("Repeat exactly: 你好，世界！臺灣")
+    assert "你好，世界！" in text
+    assert "\ufffd" not in text
+    assert "你" in [span[0] for span in panel.answer_view.spans]
+
+
+def test_cancel_stops_the_panel_and_the_engine(server):
+    panel = playground(server, max_tokens=900)
+    send(panel, "Tell me a very long story.")
+    wait_until(lambda: len(panel.answer_view.text) > 20)
+    click(panel.cancel_button)
+    panel.wait(3)
+    assert panel.state == "cancelled"
+    assert error_of(panel) == ""
+    assert not panel.send_button.disabled and panel.cancel_button.disabled
+    wait_until(lambda: server.metrics().running == 0)
+
+
+def test_cancel_takes_effect_while_the_prompt_is_read():
+    with courselib.launch("llama.cpp", context=8192) as slow:
+        panel = playground(slow)
+        send(panel, "word " * 6000)
+        wait_until(lambda: slow.metrics().running == 1, 30)
+        click(panel.cancel_button)
+        panel.wait(2)
+        assert panel.state == "cancelled"
+        assert panel.answer_view.text == ""
+
+
+def test_two_clicks_make_one_request(server):
+    panel = playground(server)
+    before = server.metrics().generated_tokens
+    send(panel, QUESTION)
+    click(panel.send_button)
+    panel.wait()
+    assert server.metrics().generated_tokens - before == panel.answer.completion_tokens
+
+
+@pytest.mark.parametrize(
+    ("prompt", "kind", "words"),
+    [
+        ("", SettingsError, "prompt is empty"),
+        ("  \n ", SettingsError, "prompt is empty"),
+        ("half \ud83d", SettingsError, "Character 6"),
+        ("word " * 2000, PromptTooLong, "the context holds 1024"),
+    ],
+)
+def test_a_bad_prompt_is_one_sentence(server, prompt, kind, words):
+    panel = playground(server)
+    send(panel, prompt)
+    with pytest.raises(kind):
+        panel.wait()
+    assert words in error_of(panel)
+    assert panel.state == "failed"
+    assert "Paris" in panel.ask(QUESTION)
+    assert error_of(panel) == ""
+
+
+def test_a_wrong_key_is_one_sentence(server):
+    stranger = Server(server.engine, server.url, "wrong")
+    stranger.__dict__["model"] = server.model
+    panel = playground(stranger)
+    send(panel, QUESTION)
+    with pytest.raises(Unauthorized):
+        panel.wait()
+    assert "another key" in error_of(panel)
+
+
+def test_an_engine_that_dies_while_it_answers_is_one_sentence():
+    with courselib.launch("llama.cpp", context=1024) as doomed:
+        panel = playground(doomed, max_tokens=900)
+        send(panel, "Tell me a very long story.")
+        wait_until(lambda: len(panel.answer_view.text) > 20)
+        os.kill(doomed.pid, signal.SIGKILL)
+        with pytest.raises((StreamBroken, EngineDied)):
+            panel.wait(10)
+        assert "has ended" in error_of(panel)
+        assert "<details>" in error_of(panel)
+        assert len(panel.answer_view.spans) > 3, "what came is kept"
+        assert panel.state == "failed"
+
+
+def test_a_desk_without_a_server_says_so():
+    panel = Playground(Deploy())
+    send(panel, QUESTION)
+    with pytest.raises(Unreachable):
+        panel.wait()
+    assert "press Start" in error_of(panel)
+
+
+def test_text_twin_and_fixed_repr(server):
+    panel = playground(server)
+    assert repr(panel) == "Playground(engine='llama.cpp')"
+    panel.ask(QUESTION)
+    assert "' Paris'" in panel.as_table()
