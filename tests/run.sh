@@ -5,12 +5,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=.venv/bin
 
-chromium() { command -v chromium || command -v chromium-browser || command -v google-chrome || true; }
-if [ -z "$(chromium)" ] && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+find_chromium() { command -v chromium || command -v chromium-browser || command -v google-chrome || true; }
+if [ -z "$(find_chromium)" ] && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
   echo "Installing chromium for the browser tests…"
   apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk >/dev/null
 fi
-COURSELIB_CHROMIUM="${COURSELIB_CHROMIUM:-$(chromium)}"
+COURSELIB_CHROMIUM="${COURSELIB_CHROMIUM:-$(find_chromium)}"
 export COURSELIB_CHROMIUM
 
 # Plotly's and widgets' outputs are compared as plain data; a hub that cannot be reached must not be waited for.
