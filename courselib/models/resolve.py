@@ -80,7 +80,7 @@ def _hub_place(text: str) -> HubFile | None:
 def _local_file(text: str) -> Path:
     try:
         path = Path(text).expanduser()
-        if path.is_dir():
+        if text and path.is_dir():  # Path takes nothing for the current folder
             raise ModelNotFound(_directory_message(path))
         if not path.is_file():
             raise ModelNotFound(_missing_message(text))

