@@ -54,6 +54,7 @@ class Panel(widgets.VBox):
 
     def __init__(self, title: str, engine: str, origin: str) -> None:
         self.title, self.engine_name, self.origin = title, engine, origin
+        self._model = ""
         self._header = widgets.HTML()
         self._error = widgets.HTML()
         self._error.add_class("cl-error-line")
@@ -69,11 +70,18 @@ class Panel(widgets.VBox):
     def set_state_text(self, state: str) -> None:
         """Say in the header what the panel is doing."""
         self.state = state
+        engine = " · ".join(filter(None, (self.engine_name, self._model)))
         self._header.value = (
             f"<div class='cl-head'><span class='cl-title'>{escape(self.title)}</span>"
-            f"<span>{escape(self.engine_name)}</span><span role='status' class='cl-state'>{escape(state)}</span>"
+            f"<span>{escape(engine)}</span><span role='status' class='cl-state'>{escape(state)}</span>"
             f"<span class='cl-badge'>{escape(self.origin)}</span></div>"
         )
+
+    def set_model(self, model: str) -> None:
+        """Say in the header which model it is about."""
+        if model != self._model:
+            self._model = model
+            self.set_state_text(self.state)
 
     def show_error(self, error: BaseException | None) -> None:
         """Show an error as one sentence with its details folded; ``None`` clears it."""

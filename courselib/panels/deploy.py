@@ -91,6 +91,7 @@ class Deploy(Panel):
             shown = dataclasses.replace(settings, model=str(file), alias=Path(settings.model).name)
             self._show_command(ENGINE.command(shown, port=EXAMPLE_PORT, key="").line())
             self._predict(settings)
+            self.set_model(Path(settings.model).name)
             self.start_button.disabled = False
         except CourseError as error:
             self.show_error(error)

@@ -30,7 +30,7 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 # Where the page tells no colour of its own: the same contrast, 4.5:1, on white and on black.
 INK = "#767676"
 FAINT, FAINTER = "rgba(128,132,136,.5)", "rgba(128,132,136,.25)"
-FONTS = "Helvetica Neue, Arial, Noto Sans TC, Noto Sans CJK TC, PingFang TC, Microsoft JhengHei, sans-serif"
+FONTS = "system-ui, Segoe UI, Helvetica, Arial, sans-serif, Noto Sans TC, Noto Sans CJK TC, PingFang TC"
 CONFIG = {
     "displaylogo": False,
     # Plotly's own upload button sends the chart to a server.

@@ -93,6 +93,7 @@ class Playground(Panel):
             self.code.notes = [_("The panel asks for log-probabilities as well; they leave the text as it is.")]
             messages = chat_messages(self.prompt.value or _("Hello"), self.system.value)
             self.code.programs = chat_programs(self.server, messages, self.options())
+            self.set_model(self.server.model)
             self.show_error(None)
         except CourseError as error:
             self.show_error(error)

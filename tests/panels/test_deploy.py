@@ -57,6 +57,7 @@ def test_memory_is_predicted_before_the_start(desk):
     assert "11.25 MiB" in desk.facts.value
     desk.fields["context"].value = 2048
     assert "45.00 MiB" in desk.facts.value
+    assert "llama.cpp · smollm2-135m" in desk._header.value
     assert "simulated" in desk.facts.value
 
 

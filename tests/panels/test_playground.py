@@ -53,6 +53,7 @@ def test_an_answer_its_tokens_and_its_numbers(server):
     assert all(0 < span[1] <= 1 for span in panel.answer_view.spans)
     assert 0 < answer.ttft_s < 20 and answer.tokens_per_s > 1
     assert panel.state == "done"
+    assert "llama.cpp · smollm2-135m" in panel._header.value
     for fact in ("time to first token", "tokens a second", "stop"):
         assert fact in panel.facts.value
 
