@@ -1,5 +1,6 @@
 """Real engines for the tests, and a look at what they leave behind."""
 
+import contextlib
 import socket
 import time
 
@@ -41,10 +42,11 @@ def is_listening(port):
 
 
 def engines_alive():
-    """Process ids of all engines and guards that run on this machine as the course starts them."""
+    """Process ids of all engines and guards that this test run, or a kernel it started, has started."""
     found = set()
-    for process in psutil.process_iter(["pid", "cmdline"]):
-        line = " ".join(process.info["cmdline"] or [])
-        if "courselib.llama_server" in line or "engines/guard.py" in line:
-            found.add(process.info["pid"])
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            line = " ".join(process.cmdline())
+            if "courselib.llama_server" in line or "engines/guard.py" in line:
+                found.add(process.pid)
     return found
