@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: lab test quick lint build check bench clean
+.PHONY: lab native test quick lint build check bench clean
 
 lab: $(VENV)/.lab
 	@$(BIN)/courselib lab
@@ -15,6 +15,14 @@ $(VENV)/.lab: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[lab]'
 	$(BIN)/courselib models get smollm2-135m
+	@touch $@
+
+# llama.cpp as a library. A native build would use whatever the processor announces, and some machines announce
+# instructions (AMX) that they do not grant: it would crash at its first token.
+native: $(VENV)/.native
+
+$(VENV)/.native: $(VENV)/.lab
+	CMAKE_ARGS="-DGGML_NATIVE=OFF" $(PIP) install --constraint constraints.txt --editable '.[native]'
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.lab
