@@ -23,6 +23,7 @@ from courselib.panels.worker import Coalescer, Worker, thread
 
 MIB = 1 << 20
 LOG_LINES = 7
+LOG_CHARACTERS = 100_000
 EXAMPLE_PORT = 8080
 WATCH_PERIOD_S = 1.0
 CONTEXTS = (256, 512, 1024, 2048, 4096, 8192)
@@ -169,7 +170,7 @@ class Deploy(Panel):
         ]
         rows = [(name, f"{size / MIB:.2f} MiB", origin) for name, size, origin in sizes if size is not None]
         self.facts.value = facts_table(rows + speed)
-        tail = "\n".join(server.logs().splitlines()[-LOG_LINES:])
+        tail = "\n".join(newest_lines(server.logs(), LOG_LINES))
         self.log_view.value = (
             f"<div class='cl-newest' tabindex='0' role='log' aria-live='off' aria-label='{escape(_('log'))}'>"
             f"<pre class='cl-log'>{escape(tail)}</pre></div>"
@@ -225,6 +226,19 @@ class Deploy(Panel):
         """The settings and the state as plain text."""
         chosen = "\n".join(f"{name:<16}{value}" for name, value in self.settings().items())
         return f"{super().as_table()}\n{chosen}"
+
+
+def newest_lines(log: str, count: int) -> list[str]:
+    """The last lines of a log; one that only repeats the line before, but for its time, replaces that.
+
+    llama.cpp writes "all slots are idle" each time its metrics are read, which would push out all else.
+    """
+    lines: list[str] = []
+    for line in log[-LOG_CHARACTERS:].splitlines():
+        if lines and lines[-1].partition(" ")[2] == line.partition(" ")[2]:
+            lines.pop()
+        lines.append(line)
+    return lines[-count:]
 
 
 def _fields(settings: LlamaCppSettings) -> dict[str, Any]:

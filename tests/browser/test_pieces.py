@@ -80,6 +80,19 @@ def test_tokens_by_mouse_and_keyboard(open_notebook, theme):
     expect(card).to_be_hidden()
 
 
+def test_the_card_is_there_when_the_keyboard_scrolls(open_notebook):
+    notebook = open_notebook(TOKENS, LONG + "\nview", height=600)
+    notebook.run_all()
+    page = notebook.page
+    page.locator(".test-tokens .cl-token").first.focus()
+    page.keyboard.press("End")
+    page.wait_for_timeout(500)
+    card = page.locator(".test-tokens .cl-tokens-card:popover-open")
+    expect(card).to_contain_text("word399")
+    token = page.locator(".test-tokens .cl-token:focus").bounding_box()
+    assert abs(card.bounding_box()["y"] - token["y"]) < 200
+
+
 def test_a_view_opened_late_shows_the_same(open_notebook):
     notebook = open_notebook(TOKENS, "for piece in (b'one', b' two', b' three'): view.feed(Token(piece))", "view")
     notebook.run_all()

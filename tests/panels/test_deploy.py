@@ -10,7 +10,7 @@ import time
 import pytest
 
 from courselib.errors import CourseError, OutOfMemory
-from courselib.panels.deploy import Deploy
+from courselib.panels.deploy import Deploy, newest_lines
 from tests.engines.conftest import is_alive, wait_gone
 from tests.panels.conftest import click
 
@@ -92,6 +92,12 @@ def test_start_watch_stop(desk):
     assert desk.server is None
     assert desk.state == "stopped"
     assert not desk.start_button.disabled and desk.stop_button.disabled
+
+
+def test_lines_that_only_repeat_do_not_push_out_the_others():
+    log = "0.1 I loaded\n" + "".join(f"0.{n} I all slots are idle\n" for n in range(2, 90)) + "0.91 I released\n"
+    assert newest_lines(log, 3) == ["0.1 I loaded", "0.89 I all slots are idle", "0.91 I released"]
+    assert newest_lines("", 3) == []
 
 
 @pytest.mark.engine

@@ -78,7 +78,10 @@ function render({ model, el }) {
     return node;
   }
 
+  let current;
+
   function open(token) {
+    current = token;
     const span = spans[Number(token.dataset.at)];
     const known = spans.some(([, probability]) => probability != null);
     if (!span || !known) return close();
@@ -89,11 +92,12 @@ function render({ model, el }) {
     card.replaceChildren(...parts, ...span[2].map((other) => row(other, other[0] === span[0])));
     if (!floating) card.hidden = false;
     else if (!card.matches(":popover-open")) card.showPopover();
-    place(token.getClientRects()[0]);
+    place();
   }
 
   // Below the token, or above it where there is no room below.
-  function place(at) {
+  function place() {
+    const at = current.getClientRects()[0];
     const home = floating ? new DOMRect() : box.getBoundingClientRect();
     const below = at.bottom + 4;
     const fits = below + card.offsetHeight <= window.innerHeight || at.top < card.offsetHeight + 4;
@@ -167,8 +171,9 @@ function render({ model, el }) {
   text.addEventListener("focusin", over(open));
   text.addEventListener("focusout", close);
   text.addEventListener("keydown", move);
-  // A card that floats stays where it is while the page scrolls away below it.
-  window.addEventListener("scroll", close, true);
+  // A card that floats must follow its token, not least when the keyboard has moved it into view.
+  const follow = () => isOpen() && place();
+  window.addEventListener("scroll", follow, true);
 
   const receive = (message) => {
     if (message.kind === "clear") replace([]);
@@ -184,7 +189,7 @@ function render({ model, el }) {
   if (!spans.length) model.send({ kind: "resync" });
   return () => {
     close();
-    window.removeEventListener("scroll", close, true);
+    window.removeEventListener("scroll", follow, true);
     model.off("msg:custom", receive);
     model.off("change:spans", sync);
   };
