@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 _WHERE = {
     "launch": "courselib.engines",
     "attach": "courselib.engines",
+    "native": "courselib.engines.llamacpp_native",
     "Server": "courselib.engines.server",
     "setup": "courselib.environment",
     "Deploy": "courselib.panels.deploy",
@@ -21,10 +22,11 @@ _WHERE = {
     "CourseError": "courselib.errors",
 }
 
-__all__ = ["CourseError", "Deploy", "Playground", "Server", "__version__", "attach", "launch", "setup"]
+__all__ = ["CourseError", "Deploy", "Playground", "Server", "__version__", "attach", "launch", "native", "setup"]
 
 if TYPE_CHECKING:
     from courselib.engines import attach, launch
+    from courselib.engines.llamacpp_native import native
     from courselib.engines.server import Server
     from courselib.environment import setup
     from courselib.errors import CourseError
