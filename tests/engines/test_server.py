@@ -1,7 +1,10 @@
 """What a running server gives: clients, memory, metrics, and another look at it through ``attach``."""
 
+import os
 import shlex
+import sys
 
+import psutil
 import pytest
 
 import courselib
@@ -93,3 +96,15 @@ def test_settings_reach_the_engine():
 
 def test_repr_is_fixed(server):
     assert repr(server) == "Server(engine='llama.cpp', model='smollm2-135m')"
+
+
+def test_llama_server_on_the_path_is_used_when_asked_for(tmp_path, monkeypatch):
+    # A program of that name and with these flags; there is no other build of llama.cpp to be had everywhere.
+    program = tmp_path / "llama-server"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m courselib.llama_server "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with courselib.launch("llama.cpp", context=512, binary="llama-server") as server:
+        assert server.command.startswith("llama-server --model ")
+        assert psutil.Process(server.pid).cmdline()[-2:] == ["--log-verbosity", "4"]
+        assert server.memory().kv_cache > 0
