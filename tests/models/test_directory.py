@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -68,37 +67,38 @@ def test_what_transformers_cannot_convert_leaves_nothing(cache, tmp_path, conver
     assert made(cache) == []
 
 
-def _converter(starter):
-    for child in psutil.Process(starter.pid).children():
-        if "convert.py" in " ".join(child.cmdline()):
-            return child
-    return None
-
-
-def _kill_half_way(model, cache, python):
-    """Start making the directory, and kill whoever asked for it once files of it are there."""
+def _kill_starter(model, python, when):
+    """Ask for the directory in another process, and kill that once ``when`` is true; the converter it had started."""
     code = f"from courselib.models import hf_directory; hf_directory({model!r}, python={python!r})"
-    starter = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    starter = psutil.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
-    while not list((cache / "directories").glob("making-*/model/*")):
+    while not (starter.children() and when()):
         assert time.monotonic() < deadline
-        assert starter.poll() is None, "ended before a file was there"
+        assert starter.poll() is None, "ended too early"
         time.sleep(0.01)
-    converter = _converter(starter)
-    assert converter is not None
-    starter.send_signal(signal.SIGKILL)
+    (converter,) = starter.children()
+    starter.kill()
     starter.wait()
     return converter
+
+
+@pytest.mark.slow
+def test_the_converter_ends_with_whoever_started_it(model, cache, convert_python):
+    began = time.monotonic()
+    # While it imports torch, well before it is done by itself.
+    converter = _kill_starter(model, convert_python, lambda: time.monotonic() - began > 2)
+    psutil.wait_procs([converter], timeout=3)
+    assert not converter.is_running()
 
 
 @pytest.mark.slow
 @pytest.mark.engine
 @pytest.mark.timeout(400)
 def test_killed_then_made_once_and_the_same_model(model, cache, convert_python):
-    converter = _kill_half_way(model, cache, convert_python)
-    psutil.wait_procs([converter], timeout=10)
-    assert not converter.is_running()
+    folder = cache / "directories"
+    _kill_starter(model, convert_python, lambda: list(folder.glob("making-*/model/*")))
     assert CATALOGUE[0].sha256 not in made(cache)
+    assert len(made(cache)) == 1, "the half that is left is what the next call has to cope with"
 
     folder = hf_directory(model, python=convert_python)
     assert made(cache) == [CATALOGUE[0].sha256] == [folder.name]
