@@ -18,6 +18,7 @@ import ipywidgets as widgets
 import traitlets
 
 from courselib.i18n import _
+from courselib.panels.base import escape
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -31,8 +32,10 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 INK = "#767676"
 FAINT, FAINTER = "rgba(128,132,136,.5)", "rgba(128,132,136,.25)"
 FONTS = "system-ui, Segoe UI, Helvetica, Arial, sans-serif, Noto Sans TC, Noto Sans CJK TC, PingFang TC"
+HEIGHT_PX = 320
 CONFIG = {
     "displaylogo": False,
+    "responsive": True,
     # Plotly's own upload button sends the chart to a server.
     "modeBarButtonsToRemove": ["sendChartToCloud", "lasso2d", "select2d"],
 }
@@ -87,7 +90,7 @@ def template() -> go.layout.Template:
             "yaxis": axis,
             "legend": {"bgcolor": "rgba(0,0,0,0)"},
             "margin": {"l": 60, "r": 20, "t": 48, "b": 50},
-            "height": 320,
+            "autosize": True,
         },
     )
 
@@ -143,11 +146,11 @@ class Picture(widgets.VBox):
     def __init__(self, traces: list[Any], *, table: str = "", **layout: Any) -> None:
         if hasattr(_figure_type(), "_share"):
             _bundle()  # on its way before the first figure that asks for it
-        self.figure = _figure_type()(traces, layout={"template": template(), **layout})
+        self.figure = _figure_type()(traces, layout={"template": template(), "height": HEIGHT_PX, **layout})
         self.figure._config = {**(self.figure._config or {}), **CONFIG}
         self.figure.add_class("cl-figure")
         self.table = table
-        super().__init__(children=[self.figure])
+        super().__init__(children=[self.figure, *([_twin(table)] if table else [])])
 
     def as_table(self) -> str:
         """The picture as text."""
@@ -156,6 +159,14 @@ class Picture(widgets.VBox):
     def __repr__(self) -> str:
         # Fixed: it is what notebooks show where there is no front end, and outputs are compared.
         return f"Picture({self.figure.layout.title.text or ''!r})"
+
+
+def _twin(table: str) -> widgets.HTML:
+    """The picture's numbers, folded: a screen reader finds no sense in a drawing."""
+    return widgets.HTML(
+        f"<details><summary>{escape(_('The same as text'))}</summary>"
+        f"<pre style='color: inherit; line-height: 1.4'>{escape(table)}</pre></details>"
+    )
 
 
 def next_token_picture(alternatives: list[tuple[str, float]], *, title: str = "") -> Picture:

@@ -176,3 +176,16 @@ def test_a_fold_without_programs_has_nothing_to_copy(open_notebook):
     notebook.run_all()
     expect(notebook.page.locator(".test-fold ul")).to_be_visible()
     expect(notebook.page.locator(".test-fold .cl-copy")).to_be_hidden()
+
+
+def test_a_picture_is_as_wide_as_its_place(open_notebook):
+    notebook = open_notebook(FIGURE, width=900)
+    notebook.run_all()
+    page = notebook.page
+    expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
+    place = page.locator(".js-plotly-plot")
+    for change in ("application:toggle-left-area", "application:toggle-left-area"):
+        page.wait_for_timeout(600)
+        drawn = page.locator(".js-plotly-plot .main-svg").first
+        assert abs(drawn.bounding_box()["width"] - place.bounding_box()["width"]) < 2
+        page.evaluate("command => window.jupyterapp.commands.execute(command)", change)

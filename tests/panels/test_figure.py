@@ -58,6 +58,7 @@ def test_a_figure_is_plotlys_own_and_can_be_changed():
 def test_repr_is_fixed_and_the_twin_tells_the_numbers():
     picture = next_token_picture([(" Paris", 0.83), (" the", 0.02)], title="Next")
     assert repr(picture) == "Picture('Next')"
+    assert "&#x27; Paris&#x27;          83.0 %" in picture.children[1].value
     assert picture.as_table() == "' Paris'          83.0 %\n' the'             2.0 %"
 
 

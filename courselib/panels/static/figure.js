@@ -39,6 +39,15 @@ export default () => {
       }
       return figure.initialize(context);
     },
-    render: (context) => figure.render(context),
+    render(context) {
+      const end = figure.render(context);
+      // Plotly draws before its place has a width, and then looks at the window's size only.
+      const fit = new ResizeObserver(() => context.el._responsiveChartHandler?.());
+      fit.observe(context.el);
+      return () => {
+        fit.disconnect();
+        end?.();
+      };
+    },
   };
 };
