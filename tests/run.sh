@@ -13,6 +13,15 @@ fi
 COURSELIB_CHROMIUM="${COURSELIB_CHROMIUM:-$(find_chromium)}"
 export COURSELIB_CHROMIUM
 
+# CI also makes a Hugging Face directory from a GGUF, with torch in an environment of its own. Elsewhere these tests run
+# where COURSELIB_CONVERT_PYTHON names an interpreter that has what they need, and say so where they are skipped.
+if [ "${CI:-}" = true ] && [ -z "${COURSELIB_CONVERT_PYTHON:-}" ]; then
+  [ -x .venvs/convert/bin/python ] || "${PYTHON:-python3}" -m venv .venvs/convert
+  .venvs/convert/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt \
+    torch transformers gguf accelerate
+  export COURSELIB_CONVERT_PYTHON="$PWD/.venvs/convert/bin/python"
+fi
+
 # Plotly's and widgets' outputs are compared as plain data; a hub that cannot be reached must not be waited for.
 export PLOTLY_RENDERER=plotly_mimetype PYTHONHASHSEED=0
 

@@ -115,6 +115,8 @@ def test_bad_setting(name, monkeypatch):
     settings, kind, pattern = SETTINGS[name]
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # the discard port: nobody listens
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    template = "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
     refused(kind, pattern, lambda: courselib.launch("llama.cpp", **settings))
 
 

@@ -7,6 +7,7 @@ October 2025). The newest kernel is the one of the environment the tests run in.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ COLAB = ("ipykernel==6.17.1", "ipywidgets==7.7.1", "ipython==7.34.0", "traitlets
          "plotly==5.24.1", "anywidget==0.9.21")  # fmt: skip
 BINDER = ("ipykernel==7.0.1", "ipywidgets==8.1.7")
 PINS = {"colab": COLAB, "binder": BINDER}
-# Colab runs Python 3.13; where there is none, its packages are tried on the Python at hand.
+# What Colab runs, and Binder's default; where there is none, their packages are tried on the Python at hand.
 PYTHONS = {"colab": "python3.13", "binder": "python3.10"}
 
 
@@ -42,12 +43,13 @@ def kernel_python(name: str) -> Path:
 
 
 def _base_python(wanted: str) -> str:
-    for candidate in (shutil.which(wanted), shutil.which("python3"), sys.executable):
-        if candidate and _is_new_enough(candidate):
+    pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
+    installed = sorted(map(str, pyenv.glob(f"versions/{wanted.removeprefix('python')}.*/bin/python")))
+    for candidate in (*installed, shutil.which(wanted)):
+        if candidate and _works(candidate):
             return candidate
     return sys.executable
 
 
-def _is_new_enough(python: str) -> bool:
-    code = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))"
-    return subprocess.run([python, "-c", code], capture_output=True, check=False).returncode == 0
+def _works(python: str) -> bool:
+    return subprocess.run([python, "-c", "import ensurepip"], capture_output=True, check=False).returncode == 0
