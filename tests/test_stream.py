@@ -1,0 +1,95 @@
+"""A streamed answer: true tokens, honest numbers, and an end when one is asked for."""
+
+import threading
+import time
+
+import pytest
+
+import courselib
+from courselib.engines.server import Server
+from courselib.errors import RequestRefused, SettingsError, Unreachable
+from courselib.stream import ChatStream, chat_messages
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(scope="module")
+def server():
+    with courselib.launch("llama.cpp", context=1024) as running:
+        yield running
+
+
+def idle(server, timeout_s=5):
+    deadline = time.monotonic() + timeout_s
+    while server.metrics().running:
+        assert time.monotonic() < deadline, "the engine still works for nobody"
+        time.sleep(0.05)
+
+
+def test_tokens_add_up_to_the_answer(server):
+    stream = ChatStream(server, chat_messages("Name three rivers."), max_tokens=30, logprobs=True, top_logprobs=3)
+    tokens = list(stream)
+    assert b"".join(token.data for token in tokens).decode() == stream.answer.text
+    assert all(token.logprob <= 0 and len(token.alternatives) == 3 for token in tokens)
+    assert stream.answer.completion_tokens >= len(tokens)
+    assert stream.answer.finish_reason in ("stop", "length")
+
+
+def test_the_rate_is_that_of_the_clock(server):
+    stream = ChatStream(server, chat_messages("Count."), max_tokens=60, extra_body={"ignore_eos": True})
+    times = [time.perf_counter() for _token in stream]
+    assert stream.answer.completion_tokens == 60
+    assert stream.answer.tokens_per_s == pytest.approx(59 / (times[-1] - times[0]), rel=0.1)
+    assert stream.ttft_s == stream.answer.ttft_s > 0
+
+
+def test_an_engine_that_tells_no_probabilities_still_streams(server):
+    stream = ChatStream(server, chat_messages("Name three rivers."), max_tokens=10)
+    tokens = list(stream)
+    assert len(tokens) > 3
+    assert {(token.logprob, token.alternatives) for token in tokens} == {(None, ())}
+
+
+def test_a_loop_that_breaks_off_stops_the_engine(server):
+    for _token in ChatStream(server, chat_messages("Tell me a long story."), max_tokens=900):
+        break
+    idle(server)
+
+
+def test_close_from_another_thread_ends_the_iteration(server):
+    stream = ChatStream(server, chat_messages("Tell me a long story."), max_tokens=900)
+    threading.Timer(0.5, stream.close).start()
+    assert len(list(stream)) < 800
+    assert stream.answer is None
+    idle(server)
+
+
+def test_closed_before_it_began_it_gives_nothing(server):
+    stream = ChatStream(server, chat_messages("Tell me a long story."), max_tokens=900)
+    stream.close()
+    assert list(stream) == []
+    idle(server)
+
+
+def test_a_proxy_for_the_network_outside_is_not_asked(server, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    assert list(ChatStream(server, chat_messages("Hi"), max_tokens=2))
+
+
+def test_what_the_server_refuses_is_told_in_its_words(server):
+    with pytest.raises(RequestRefused, match="type must be number"):
+        list(ChatStream(server, chat_messages("Hi"), max_tokens=2, extra_body={"top_k": "many"}))
+
+
+def test_nobody_there(server):
+    gone = Server(server.engine, "http://127.0.0.1:9", None)
+    gone.__dict__["model"] = server.model  # as if it had answered before
+    with pytest.raises(Unreachable):
+        list(ChatStream(gone, chat_messages("Hi"), max_tokens=2))
+
+
+@pytest.mark.parametrize("prompt", ["", " \n", "\udcff"])
+def test_prompts_that_cannot_be_sent_are_refused_before_sending(prompt):
+    with pytest.raises(SettingsError):
+        chat_messages(prompt)
