@@ -29,7 +29,7 @@ $(VENV)/.test: $(VENV)/.lab
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[test]'
 	@touch $@
 
-test: $(VENV)/.test
+test: $(VENV)/.native $(VENV)/.test
 	@PYTHON=$(PYTHON) tests/run.sh
 
 quick: $(VENV)/.test

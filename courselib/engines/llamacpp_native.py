@@ -70,13 +70,15 @@ def _try_once(path: str) -> None:
         return
     command = [sys.executable, "-c", TRIAL, path]
     done = subprocess.run(command, capture_output=True, text=True, timeout=TRIAL_TIMEOUT_S, check=False)
-    if done.returncode != 0:
-        raise EngineDied(
-            _(
-                "This build of llama-cpp-python does not run here (exit code {code}): it may use instructions this"
-                " machine does not grant. Build it anew with: make native"
-            ).format(code=done.returncode),
-            details=done.stderr[-2000:],
+    if done.returncode < 0:
+        text = _(
+            "This build of llama-cpp-python crashes here (signal {number}): it may use instructions this machine does"
+            " not grant. Build it anew with: make native"
         )
+        raise EngineDied(text.format(number=-done.returncode), details=done.stderr[-2000:])
+    if done.returncode > 0:
+        words = (done.stderr.strip().splitlines() or [""])[-1]
+        text = _("llama-cpp-python does not work here ({words}); build it anew with: make native").format(words=words)
+        raise EngineDied(text, details=done.stderr[-2000:])
     stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.touch()

@@ -51,7 +51,7 @@ def test_unknown_model():
 def test_a_build_that_crashes_is_found_out_elsewhere(monkeypatch, tmp_path):
     monkeypatch.setenv("COURSELIB_CACHE", str(tmp_path))
     monkeypatch.setattr(module, "TRIAL", "import os; os.kill(os.getpid(), 11)")
-    with pytest.raises(EngineDied, match="make native"):
+    with pytest.raises(EngineDied, match=r"signal 11.*make native"):
         module._try_once("any")
     assert not (tmp_path / "tried").exists()
 
@@ -60,8 +60,11 @@ def test_a_build_is_tried_once(monkeypatch, tmp_path):
     monkeypatch.setenv("COURSELIB_CACHE", str(tmp_path))
     monkeypatch.setattr(module, "TRIAL", "")
     module._try_once("any")
-    monkeypatch.setattr(module, "TRIAL", "raise SystemExit(1)")
+    monkeypatch.setattr(module, "TRIAL", "raise ValueError('no')")
     module._try_once("any")
+    monkeypatch.setenv("COURSELIB_CACHE", str(tmp_path / "other"))
+    with pytest.raises(EngineDied, match=r"ValueError: no.*make native"):
+        module._try_once("any")
 
 
 def test_missing(monkeypatch):
