@@ -29,6 +29,11 @@ def _(message: str) -> str:
     return _catalogue.gettext(message)
 
 
+def N_(message: str) -> str:
+    """``message`` itself: marks one that is kept in English and translated with ``_`` when it is shown."""
+    return message
+
+
 def ngettext(one: str, many: str, n: int) -> str:
     """The translation of ``one`` or ``many``, whichever ``n`` asks for in the language in use."""
     return _catalogue.ngettext(one, many, n)

@@ -19,7 +19,7 @@ import psutil
 from courselib.engines.base import Cause, Command, Engine, EngineSettings, Memory, Metrics, parse_prometheus
 from courselib.environment import cores
 from courselib.errors import EngineDied, EngineMissing, ModelCorrupt, OutOfMemory, PortTaken, SettingsError
-from courselib.i18n import _
+from courselib.i18n import N_, _
 
 if TYPE_CHECKING:
     import httpx
@@ -156,32 +156,32 @@ class LlamaCpp(Engine):
         Cause(
             r"couldn't bind HTTP server socket.*port: (?P<port>\d+)",
             PortTaken,
-            "Port {port} is in use; stop what listens there, or leave port out for a free one.",
+            N_("Port {port} is in use; stop what listens there, or leave port out for a free one."),
         ),
         Cause(
             r"failed to allocate buffer for kv cache|unable to allocate .* buffer|failed to allocate .*buffer of size",
             OutOfMemory,
-            "The KV cache does not fit into memory; lower context, or choose a smaller cache_type_k and cache_type_v.",
+            N_("The KV cache does not fit into memory; lower context, or choose a smaller cache_type_k."),
         ),
         Cause(
             r"data is not within the file bounds|model is corrupted or incomplete",
             ModelCorrupt,
-            "The model's file is cut short; download it again.",
+            N_("The model's file is cut short; download it again."),
         ),
         Cause(
             r"unknown model architecture: '(?P<architecture>[^']+)'",
             EngineDied,
-            "This llama.cpp does not know the architecture {architecture!r}; use a newer llama.cpp or another model.",
+            N_("This llama.cpp does not know the architecture {architecture!r}; use a newer one, or another model."),
         ),
         Cause(
             r"error: (?P<words>invalid argument: .*|unknown argument.*|.*failed to parse.*)",
             EngineDied,
-            "llama-server refuses an argument ({words}); it may be older or newer than this course expects.",
+            N_("llama-server refuses an argument ({words}); it may be older or newer than this course expects."),
         ),
         Cause(
             r"failed to load model|error loading model",
             EngineDied,
-            "llama.cpp could not load the model; make sure that the file is a GGUF of a language model, and whole.",
+            N_("llama.cpp could not load the model; make sure that the file is a GGUF of a language model, and whole."),
         ),
     )
 
