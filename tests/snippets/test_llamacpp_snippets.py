@@ -1,0 +1,185 @@
+"""What learners still find on the web about llama.cpp, each with its verdict of today, run live.
+
+A snippet runs as it was, runs once corrected, or fails with a certain error. ``{url}``, ``{key}`` and ``{model}`` stand
+for the server's address, its key, and the model's file; the rest is as people write it.
+"""
+
+import contextlib
+import importlib.util
+import io
+import re
+from dataclasses import dataclass
+
+import pytest
+
+import courselib
+from courselib import models
+
+pytestmark = pytest.mark.engine
+
+RUNS, FAILS = "runs as it was", "fails"
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """One piece of code; ``says`` is a pattern of what it prints or of the error it ends with; ``mended`` then runs."""
+
+    name: str
+    code: str
+    verdict: str
+    says: str
+    mended: str = ""
+
+
+CLIENTS = [
+    Snippet(
+        "openai, chat",
+        "from openai import OpenAI\n"
+        "client = OpenAI(base_url='{url}/v1', api_key='{key}')\n"
+        "r = client.chat.completions.create(model='smollm2-1.7b-instruct', max_tokens=20, temperature=0.7,\n"
+        "    top_p=0.95, messages=[dict(role='user', content='Tell me a story')])\n"
+        "print(r.usage.completion_tokens)",
+        RUNS,
+        r"^20$",
+    ),
+    Snippet(
+        "openai, completion with penalties",
+        "from openai import OpenAI\n"
+        "client = OpenAI(base_url='{url}/v1', api_key='{key}')\n"
+        "r = client.completions.create(model='any', prompt='Write a varied text', frequency_penalty=0.5,\n"
+        "    presence_penalty=0.3, max_tokens=20)\n"
+        "print(r.usage.completion_tokens)",
+        RUNS,
+        r"^20$",
+    ),
+    Snippet(
+        "an address without a host",
+        "from huggingface_hub import InferenceClient\n"
+        "client = InferenceClient(model='https://:8080/v1', token='{key}')\n"
+        "client.chat_completion([dict(role='user', content='Hi')], max_tokens=5)",
+        FAILS,
+        r"UnsupportedProtocol|InvalidURL|missing an 'http|No host",
+        "from huggingface_hub import InferenceClient\n"
+        "client = InferenceClient(model='{url}/v1', token='{key}')\n"
+        "print(client.chat_completion([dict(role='user', content='Hi')], max_tokens=5).usage.completion_tokens)",
+    ),
+    Snippet(
+        "text_generation with details",
+        "from huggingface_hub import InferenceClient\n"
+        "client = InferenceClient(model='{url}', token='{key}')\n"
+        "client.text_generation('Tell me a story', max_new_tokens=10, details=True)",
+        FAILS,
+        r"404",
+        "from openai import OpenAI\n"
+        "client = OpenAI(base_url='{url}/v1', api_key='{key}')\n"
+        "print(client.completions.create(model='m', prompt='Tell me a story', max_tokens=10).usage.completion_tokens)",
+    ),
+    Snippet(
+        "stop_sequences",
+        "from huggingface_hub import InferenceClient\n"
+        "client = InferenceClient(model='{url}', token='{key}')\n"
+        "client.text_generation('Tell me', stop_sequences=['###'])",
+        FAILS,
+        r"TypeError: .*stop_sequences",
+    ),
+    Snippet(
+        "client.generate",
+        "from huggingface_hub import InferenceClient\n"
+        "InferenceClient(model='{url}', token='{key}').generate('Tell me', no_repeat_ngram_size=3)",
+        FAILS,
+        r"AttributeError: .*generate",
+    ),
+    Snippet(
+        "top_k as an argument of openai's client",
+        "from openai import OpenAI\n"
+        "client = OpenAI(base_url='{url}/v1', api_key='{key}')\n"
+        "client.completions.create(model='m', prompt='Hi', top_k=50, max_tokens=3)",
+        FAILS,
+        r"TypeError: .*top_k",
+        "from openai import OpenAI\n"
+        "client = OpenAI(base_url='{url}/v1', api_key='{key}')\n"
+        "r = client.completions.create(model='m', prompt='Hi', max_tokens=3, extra_body=dict(top_k=50))\n"
+        "print(r.usage.completion_tokens)",
+    ),
+    Snippet(
+        "the other engine's name for a control is ignored without a word",
+        "from openai import OpenAI\n"
+        "client = OpenAI(base_url='{url}/v1', api_key='{key}')\n"
+        "ask = lambda **extra: client.completions.create(model='m', prompt='red red red red red red',\n"
+        "    max_tokens=12, temperature=0, extra_body=extra).choices[0].text\n"
+        "print(ask() == ask(repetition_penalty=9.0), ask() == ask(repeat_penalty=9.0))",
+        RUNS,
+        r"^True False$",
+    ),
+]
+NATIVE = [
+    Snippet(
+        "Llama, a prompt by hand",
+        "from llama_cpp import Llama\n"
+        "llm = Llama(model_path='{model}', n_ctx=256, n_threads=1, n_gpu_layers=0, verbose=False)\n"
+        "prompt = '<|im_start|>user\\nTell me a story\\n<|im_end|>\\n<|im_start|>assistant\\n'\n"
+        "print(llm(prompt, max_tokens=8, temperature=0.7, top_p=0.95, echo=False, stop=['<|im_end|>'])['object'])",
+        RUNS,
+        r"^text_completion$",
+    ),
+    Snippet(
+        "Llama, penalties and top_k",
+        "from llama_cpp import Llama\n"
+        "llm = Llama(model_path='{model}', n_ctx=256, n_threads=1, verbose=False)\n"
+        "r = llm('Write', max_tokens=8, top_k=50, repeat_penalty=1.1, frequency_penalty=0.5, presence_penalty=0.5)\n"
+        "print(r['usage']['completion_tokens'] <= 8)",
+        RUNS,
+        r"^True$",
+    ),
+    Snippet(
+        "Llama, min_tokens",
+        "from llama_cpp import Llama\nLlama(model_path='{model}', n_ctx=256, verbose=False)('Write', min_tokens=10)",
+        FAILS,
+        r"TypeError: .*min_tokens",
+    ),
+    Snippet(
+        "Llama, a misspelt setting is swallowed",
+        "from llama_cpp import Llama\nprint(Llama(model_path='{model}', contexts=99, verbose=False).n_ctx())",
+        RUNS,
+        r"^512$",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def places():
+    with courselib.launch("llama.cpp", context=512) as server:
+        yield {"{url}": server.url, "{key}": server.key, "{model}": str(models.resolve("smollm2-135m"))}
+
+
+def outcome(code, places):
+    """What the code printed, or the error it ended with."""
+    for name, value in places.items():
+        code = code.replace(name, value)
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):
+            exec(compile(code, "snippet", "exec"), {"__name__": "__main__"})
+    except Exception as error:
+        return FAILS, f"{type(error).__name__}: {error}"
+    return RUNS, printed.getvalue().strip()
+
+
+def check(snippet, places):
+    verdict, text = outcome(snippet.code, places)
+    assert verdict == snippet.verdict, text
+    assert re.search(snippet.says, text, re.DOTALL), text
+    if snippet.mended:
+        assert outcome(snippet.mended, places)[0] == RUNS
+
+
+@pytest.mark.parametrize("snippet", CLIENTS, ids=lambda snippet: snippet.name)
+def test_client(snippet, places):
+    check(snippet, places)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not importlib.util.find_spec("llama_cpp"), reason="llama-cpp-python is not installed: make native")
+@pytest.mark.parametrize("snippet", NATIVE, ids=lambda snippet: snippet.name)
+def test_native(snippet, places):
+    check(snippet, places)
