@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import traceback
+from collections.abc import Callable
 
 import ipywidgets as widgets
 
@@ -41,6 +42,14 @@ def facts_table(rows: list[tuple[str, str, str]]) -> str:
         for name, value, origin in rows
     )
     return f"<table class='cl-facts'>{cells}</table>"
+
+
+def button(label: str, icon: str, css: str, handler: Callable[..., None]) -> widgets.Button:
+    """A button with an icon, a class to find it by, and what a click does."""
+    button = widgets.Button(description=label, icon=icon)
+    button.add_class(css)
+    button.on_click(handler)
+    return button
 
 
 class Panel(widgets.VBox):

@@ -17,7 +17,7 @@ from courselib.environment import cores, gpus
 from courselib.errors import CourseError
 from courselib.i18n import _
 from courselib.models import CATALOGUE, gguf_header, locate
-from courselib.panels.base import Panel, escape, facts_table
+from courselib.panels.base import Panel, button, escape, facts_table
 from courselib.panels.code_fold import CodeFold
 from courselib.panels.worker import Coalescer, Worker, thread
 
@@ -53,8 +53,8 @@ class Deploy(Panel):
         self.fields["gpu_layers"].disabled = not self._has_gpu
         for field in self.fields.values():
             field.observe(self._changed, "value")
-        self.start_button = _button(_("Start"), "play", "cl-start", self._start)
-        self.stop_button = _button(_("Stop"), "stop", "cl-stop", self._stop)
+        self.start_button = button(_("Start"), "play", "cl-start", self._start)
+        self.stop_button = button(_("Stop"), "stop", "cl-stop", self._stop)
         self.stop_button.disabled = True
         self.code = CodeFold(title=_("The command"))
         self.code.opened = True
@@ -277,13 +277,6 @@ def _fields(settings: LlamaCppSettings) -> dict[str, Any]:
 
 def _with(options: tuple[int, ...], value: int) -> list[int]:
     return sorted({*options, value})
-
-
-def _button(label: str, icon: str, css: str, handler: Any) -> widgets.Button:
-    button = widgets.Button(description=label, icon=icon)
-    button.add_class(css)
-    button.on_click(handler)
-    return button
 
 
 def _python(settings: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from courselib.controls.code import chat_programs
 from courselib.engines.server import Server
 from courselib.errors import CourseError, Unreachable
 from courselib.i18n import _
-from courselib.panels.base import Panel, facts_table
+from courselib.panels.base import Panel, button, facts_table
 from courselib.panels.code_fold import CodeFold
 from courselib.panels.token_text import TokenText
 from courselib.panels.worker import Worker
@@ -44,8 +44,8 @@ class Playground(Panel):
         self.prompt = _area(_("Prompt"), prompt, "cl-prompt", rows=3)
         self.system = _area(_("System prompt"), system, "cl-system", rows=2)
         self.fields = _fields()
-        self.send_button = _button(_("Send"), "paper-plane", "cl-send", self._ask)
-        self.cancel_button = _button(_("Cancel"), "times", "cl-cancel", self._cancel)
+        self.send_button = button(_("Send"), "paper-plane", "cl-send", self._ask)
+        self.cancel_button = button(_("Cancel"), "times", "cl-cancel", self._cancel)
         self.cancel_button.disabled = True
         self.answer_view = TokenText()
         self.facts = widgets.HTML()
@@ -203,10 +203,3 @@ def _fields() -> dict[str, Any]:
     for name, field in fields.items():
         field.add_class(f"cl-{name.replace('_', '-')}")
     return fields
-
-
-def _button(label: str, icon: str, css: str, handler: Any) -> widgets.Button:
-    button = widgets.Button(description=label, icon=icon)
-    button.add_class(css)
-    button.on_click(handler)
-    return button
