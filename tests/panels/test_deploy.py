@@ -85,7 +85,7 @@ def test_start_watch_stop(desk):
     assert f"--port {server.port}" in terminal(desk)
     wait_until(lambda: "in RAM now" in desk.facts.value)
     assert "11.25 MiB" in desk.facts.value
-    assert "slot" in desk.log_view.value
+    wait_until(lambda: "slot" in desk.log_view.value)
     click(desk.stop_button)
     desk.wait(15)
     wait_gone(server.pid, server.port)
