@@ -112,6 +112,8 @@ class Engine(ABC):
     causes: ClassVar[tuple[Cause, ...]] = ()
     grace_s: ClassVar[float] = 2.0
     start_timeout_s: ClassVar[float] = 60.0
+    # Below the server's address, what huggingface_hub's client wants; TGI's own routes are at the root.
+    hub_path: ClassVar[str] = "/v1"
 
     @abstractmethod
     def prepare(self, settings: EngineSettings) -> EngineSettings:

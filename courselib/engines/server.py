@@ -109,7 +109,9 @@ class Server:
         """A ``huggingface_hub.InferenceClient`` pointed at this server; ``options`` go to its constructor."""
         from huggingface_hub import InferenceClient
 
-        return InferenceClient(**{"base_url": self.base_url, "api_key": self.key or "none", **options})
+        return InferenceClient(
+            **{"base_url": self.url + self.engine.hub_path, "api_key": self.key or "none", **options}
+        )
 
     def is_running(self) -> bool:
         """Whether the server is there: its process lives, or (attached) its address answers."""

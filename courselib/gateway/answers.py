@@ -1,0 +1,105 @@
+"""TGI's answers of the generation routes; keys in TGI's order, and none where the gateway does not know."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from starlette.responses import StreamingResponse
+
+from courselib.gateway import sse
+from courselib.gateway.generation import Token
+from courselib.gateway.schema import GenerateRequest
+from courselib.gateway.service import Answer, Event
+
+
+def token_object(token: Token) -> dict[str, Any]:
+    """One token. Without ``id`` or ``logprob`` where llama.cpp does not tell them."""
+    whole = {"id": token.id, "text": token.text, "logprob": token.logprob, "special": token.special}
+    return {key: value for key, value in whole.items() if value is not None}
+
+
+def _text(request: GenerateRequest, answer: Answer) -> str:
+    prompt = request.inputs if request.parameters.return_full_text else ""
+    return prompt + answer.generation.text
+
+
+def _sequence(answer: Answer, *, top: bool) -> dict[str, Any]:
+    tokens = answer.generation.tokens
+    told = {
+        "finish_reason": answer.generation.finish_reason,
+        "generated_tokens": answer.generated_tokens,
+        "seed": answer.seed,
+        # Empty on TGI as well, unless it is started with --enable-prefill-logprobs.
+        "prefill": [],
+        "tokens": [token_object(token) for token in tokens],
+    }
+    if top:
+        told["top_tokens"] = [[token_object(other) for other in token.top] for token in tokens]
+    return told
+
+
+def generate_response(request: GenerateRequest, answers: list[Answer]) -> dict[str, Any]:
+    """The answer of ``/generate``, the best of ``answers`` being the first."""
+    best, *others = answers
+    body: dict[str, Any] = {"generated_text": _text(request, best)}
+    given = request.parameters
+    if given.details or given.decoder_input_details:
+        top = bool(given.top_n_tokens)
+        details = _sequence(best, top=top)
+        if others:
+            best_of = [{"generated_text": _text(request, other), **_sequence(other, top=top)} for other in others]
+            details["best_of_sequences"] = best_of
+            if top:
+                details["top_tokens"] = details.pop("top_tokens")
+        body["details"] = details
+    return body
+
+
+def stream_response(request: GenerateRequest, event: Event) -> dict[str, Any]:
+    """One event of ``/generate_stream``."""
+    token, answer = event.token, event.answer
+    body: dict[str, Any] = {"index": answer.generated_tokens, "token": token_object(token)}
+    if request.parameters.top_n_tokens:
+        body["top_tokens"] = [token_object(other) for other in token.top]
+    last = token.finish_reason is not None
+    body["generated_text"] = _text(request, answer) if last else None
+    body["details"] = None
+    if last and request.parameters.details:
+        body["details"] = {
+            "finish_reason": token.finish_reason,
+            "generated_tokens": answer.generated_tokens,
+            "seed": answer.seed,
+            "input_length": answer.input_length,
+        }
+    return body
+
+
+def headers(request_characters: int, answers: list[Answer]) -> dict[str, str]:
+    """What TGI tells in the headers of a whole answer: seconds, milliseconds, tokens."""
+    best = answers[0]
+    per_token = best.inference_s / best.generated_tokens
+    return {
+        "x-compute-type": "cpu",
+        "x-compute-time": str(best.total_s),
+        "x-compute-characters": str(request_characters),
+        "x-total-time": str(round(best.total_s * 1000)),
+        "x-validation-time": str(round(best.validation_s * 1000)),
+        "x-queue-time": str(round(best.queue_s * 1000)),
+        "x-inference-time": str(round(best.inference_s * 1000)),
+        "x-time-per-token": str(round(per_token * 1000)),
+        "x-prompt-tokens": str(best.input_length),
+        "x-generated-tokens": str(best.generated_tokens),
+    }
+
+
+def event_stream(request_characters: int, frames: AsyncGenerator[bytes, None]) -> StreamingResponse:
+    """A stream of events, its headers as TGI's."""
+    told = {
+        "content-type": "text/event-stream",
+        "cache-control": "no-cache",
+        "x-compute-type": "cpu",
+        "x-compute-characters": str(request_characters),
+        "x-accel-buffering": "no",
+    }
+    return StreamingResponse(sse.kept_alive(frames), headers=told)

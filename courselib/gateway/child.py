@@ -1,0 +1,34 @@
+"""The llama.cpp server that the gateway starts for itself, on this machine only and with a key nobody else has."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+from importlib.metadata import version
+
+from courselib.gateway.limits import Backend, Limits
+
+
+def start(
+    model: str, limits: Limits, *, threads: int | None, gpu_layers: int | None
+) -> tuple[Backend, subprocess.Popen[bytes]]:
+    """Start it; it need not answer yet.
+
+    It stays in our process group, so that whoever ends the gateway's group ends both, and writes to our output.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    key = secrets.token_urlsafe(24)
+    flags = ["--model", model, "--port", str(port), "--ctx-size", str(limits.max_batch_total_tokens)]
+    # One cache for all requests, as TGI's: any one of them may be as long as the limits allow.
+    flags += ["--parallel", str(limits.max_batch_size), "--kv-unified", "--cors-origins", "localhost", "-lv", "4"]
+    flags += ["--threads", str(threads)] if threads else []
+    flags += ["--gpu-layers", str(gpu_layers)] if gpu_layers is not None else []
+    environment = {name: value for name, value in os.environ.items() if name != "API_KEY"} | {"LLAMA_API_KEY": key}
+    process = subprocess.Popen([sys.executable, "-m", "courselib.llama_server", *flags], env=environment)
+    backend = Backend(url=f"http://127.0.0.1:{port}", key=key, version=f"xllamacpp {version('xllamacpp')}")
+    return backend, process

@@ -1,0 +1,157 @@
+"""The llama.cpp server behind the gateway, as far as the gateway needs it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from courselib.gateway.errors import TgiError, failed
+from courselib.gateway.limits import Backend
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A token of a prompt, and its bytes."""
+
+    id: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Likely:
+    """A token that could have come, its bytes, and the natural log of its probability."""
+
+    id: int
+    data: bytes
+    logprob: float
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What one event of llama-server tells: the newest token, and bytes up to and including it.
+
+    ``number`` counts the tokens so far. llama-server holds tokens back until a character is whole, so that it may
+    be more than one higher than before. ``last`` marks the end, whose ``number`` counts and which has no token.
+    """
+
+    number: int
+    id: int = -1
+    data: bytes = b""
+    logprob: float | None = None
+    top: tuple[Likely, ...] = ()
+    last: bool = False
+
+
+class LlamaServer:
+    """Asks one llama-server; every failure of it is TGI's ``generation`` error."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._http = httpx.AsyncClient(
+            base_url=backend.url,
+            headers={"Authorization": f"Bearer {backend.key}"},
+            timeout=httpx.Timeout(10, read=None),
+            limits=httpx.Limits(max_connections=None),
+            trust_env=False,
+        )
+        self._special: dict[int, str] = {}
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def is_healthy(self) -> bool:
+        """Whether the engine answers and has its model loaded."""
+        try:
+            return (await self._http.get("/health", timeout=5)).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    async def tokenize(self, text: str, *, add_special: bool) -> list[Piece]:
+        """The text's tokens, special ones in it recognised."""
+        asked = {"content": text, "add_special": add_special, "parse_special": True, "with_pieces": True}
+        found = await self._post("/tokenize", asked)
+        return [Piece(token["id"], _piece_bytes(token["piece"])) for token in found["tokens"]]
+
+    async def special_text(self, token: int) -> str:
+        """How a special token is written."""
+        if token not in self._special:
+            self._special[token] = (await self._post("/detokenize", {"tokens": [token]}))["content"]
+        return self._special[token]
+
+    async def apply_template(self, messages: list[dict[str, Any]]) -> str:
+        """A conversation as the model's template writes it.
+
+        Raises:
+            TgiError: the template refuses these messages.
+        """
+        answer = await self._send("/apply-template", {"messages": messages})
+        if answer.status_code != 200:
+            raise TgiError(422, "template_error", f"Template error: {_reason(answer.text)}")
+        return str(answer.json()["prompt"])
+
+    async def complete(self, body: dict[str, Any]) -> AsyncGenerator[Chunk, None]:
+        """Tokens as they come; leaving the iteration ends the generation."""
+        try:
+            async with self._http.stream("POST", "/completion", json=body) as answer:
+                if answer.status_code != 200:
+                    raise failed(_reason((await answer.aread()).decode()))
+                async for line in answer.aiter_lines():
+                    if line.startswith("error: "):
+                        raise failed(_reason(line.removeprefix("error: ")))
+                    if line.startswith("data: "):
+                        event = json.loads(line.removeprefix("data: "))
+                        if "error" in event:
+                            raise failed(_reason(json.dumps(event)))
+                        yield _chunk(event)
+        except httpx.HTTPError as error:
+            raise failed(f"the llama.cpp server is gone ({type(error).__name__})") from None
+
+    async def _send(self, path: str, body: dict[str, Any]) -> httpx.Response:
+        try:
+            return await self._http.post(path, json=body)
+        except httpx.HTTPError as error:
+            raise failed(f"the llama.cpp server is gone ({type(error).__name__})") from None
+
+    async def _post(self, path: str, body: dict[str, Any]) -> Any:
+        answer = await self._send(path, body)
+        if answer.status_code != 200:
+            raise failed(_reason(answer.text))
+        return answer.json()
+
+
+def _piece_bytes(piece: str | list[int]) -> bytes:
+    return piece.encode() if isinstance(piece, str) else bytes(piece)
+
+
+def _reason(text: str) -> str:
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        return str(json.loads(text)["error"]["message"])
+    return text
+
+
+def _logprob(entry: dict[str, Any]) -> float | None:
+    if "logprob" in entry:
+        return float(entry["logprob"])
+    return math.log(entry["prob"]) if entry["prob"] > 0 else None
+
+
+def _chunk(event: dict[str, Any]) -> Chunk:
+    number = int(event["tokens_predicted"])
+    if event["stop"]:
+        return Chunk(number, last=True)
+    (entry,) = event["completion_probabilities"]
+    likeliest = entry.get("top_probs", entry.get("top_logprobs", []))
+    top = [(other["id"], bytes(other["bytes"]), _logprob(other)) for other in likeliest]
+    return Chunk(
+        number,
+        id=entry["id"],
+        data=bytes(entry["bytes"]),
+        logprob=_logprob(entry),
+        top=tuple(Likely(*other) for other in top if other[2] is not None),  # type: ignore[arg-type]
+    )

@@ -1,0 +1,60 @@
+"""The two families of TGI's errors: its own are JSON, those of its web framework's extractors are plain text."""
+
+from __future__ import annotations
+
+VALIDATION = "Input validation error: "
+GENERATION = "Request failed during generation: "
+
+
+class ExtractorError(Exception):
+    """A body that is not a request at all; answered as plain text (axum 0.7).
+
+    Args:
+        status: 400, 413, 415 or 422.
+        text: the whole answer.
+    """
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+
+
+class TgiError(Exception):
+    """An error of TGI's own; answered as ``{"error", "error_type"}``.
+
+    Args:
+        status: the HTTP status; a stream answers 200 and tells the error in its first event.
+        error_type: TGI's word for the kind.
+        message: the whole sentence.
+    """
+
+    def __init__(self, status: int, error_type: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.error_type = error_type
+        self.message = message
+
+    def body(self) -> dict[str, str]:
+        """The JSON answer."""
+        return {"error": self.message, "error_type": self.error_type}
+
+
+def invalid(text: str) -> TgiError:
+    """A request that asks for what cannot be."""
+    return TgiError(422, "validation", VALIDATION + text)
+
+
+def overloaded() -> TgiError:
+    """More requests at once than ``max_concurrent_requests``."""
+    return TgiError(429, "overloaded", "Model is overloaded")
+
+
+def failed(reason: str) -> TgiError:
+    """The engine refused or ended."""
+    return TgiError(424, "generation", GENERATION + reason)
+
+
+def unhealthy() -> TgiError:
+    """The engine cannot serve."""
+    return TgiError(503, "healthcheck", "unhealthy")

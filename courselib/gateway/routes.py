@@ -1,0 +1,107 @@
+"""The routes of TGI's own: generation, health, what it is and what it counts."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from courselib.gateway import answers, openai_schema, schema, sse
+from courselib.gateway.body import read_json, while_connected
+from courselib.gateway.errors import TgiError, unhealthy
+from courselib.gateway.gateway import Gateway
+from courselib.gateway.schema import GenerateRequest
+
+
+async def generate(gateway: Gateway, request: Request) -> Response:
+    """``POST /generate``: the whole answer."""
+    asked = schema.generate_request(await read_json(request, gateway.limits.payload_limit))
+    return await _whole(gateway, request, asked, as_list=False)
+
+
+async def generate_stream(gateway: Gateway, request: Request) -> Response:
+    """``POST /generate_stream``: an event for each token."""
+    asked = schema.generate_request(await read_json(request, gateway.limits.payload_limit))
+    return answers.event_stream(len(asked.inputs), _frames(gateway, asked))
+
+
+async def compat_generate(gateway: Gateway, request: Request) -> Response:
+    """``POST /``: either of the two, as the body says; a whole answer is a list of one."""
+    asked = schema.compat_request(await read_json(request, gateway.limits.payload_limit))
+    given = asked.parameters
+    if given.return_full_text is None:  # what TGI does for models whose task is text generation
+        asked = replace(asked, parameters=replace(given, return_full_text=True))
+    return (
+        answers.event_stream(len(asked.inputs), _frames(gateway, asked))
+        if asked.stream
+        else await _whole(gateway, request, asked, as_list=True)
+    )
+
+
+async def _whole(gateway: Gateway, request: Request, asked: GenerateRequest, *, as_list: bool) -> Response:
+    found = await while_connected(request, gateway.service.generate(asked))
+    body = answers.generate_response(asked, found)
+    return JSONResponse([body] if as_list else body, headers=answers.headers(len(asked.inputs), found))
+
+
+async def _frames(gateway: Gateway, asked: GenerateRequest) -> AsyncGenerator[bytes, None]:
+    try:
+        async with contextlib.aclosing(gateway.service.stream(asked)) as events:
+            async for event in events:
+                yield sse.frame(answers.stream_response(asked, event))
+    except TgiError as error:
+        yield sse.frame(error.body())
+
+
+async def tokenize(gateway: Gateway, request: Request) -> Response:
+    """``POST /tokenize``: the prompt's tokens, and where in it each stands, in bytes."""
+    asked = schema.generate_request(await read_json(request, gateway.limits.payload_limit))
+    return JSONResponse(await _encoding(gateway, asked.inputs, add_special=asked.add_special_tokens))
+
+
+async def chat_tokenize(gateway: Gateway, request: Request) -> Response:
+    """``POST /chat_tokenize``: a conversation as the template writes it, and its tokens."""
+    asked = openai_schema.chat_request(await read_json(request, gateway.limits.payload_limit))
+    text = await gateway.service.engine.apply_template(asked.messages)
+    tokens = await _encoding(gateway, text, add_special=False)
+    return JSONResponse({"tokenize_response": tokens, "templated_text": text})
+
+
+async def _encoding(gateway: Gateway, text: str, *, add_special: bool) -> list[dict[str, Any]]:
+    data, tokens, at = text.encode(), [], 0
+    for piece in await gateway.service.engine.tokenize(text, add_special=add_special):
+        # What the tokenizer adds of itself stands nowhere in the text.
+        end = at + len(piece.data) if data.startswith(piece.data, at) else at
+        told = piece.data.decode("utf-8", "replace")
+        tokens.append({"id": piece.id, "text": told, "start": at, "stop": end})
+        at = end
+    return tokens
+
+
+async def health(gateway: Gateway, _request: Request) -> Response:
+    """``GET /health``: empty, or why not."""
+    if not await gateway.service.engine.is_healthy():
+        raise unhealthy()
+    return Response()
+
+
+async def info(gateway: Gateway, _request: Request) -> Response:
+    """``GET /info``."""
+    return JSONResponse(gateway.info())
+
+
+async def metrics(gateway: Gateway, _request: Request) -> Response:
+    """``GET /metrics``."""
+    queue = gateway.service.admission
+    page = gateway.service.metrics.page(waiting=queue.waiting, running=queue.running)
+    return Response(page, media_type="text/plain")
+
+
+async def models(gateway: Gateway, _request: Request) -> Response:
+    """``GET /v1/models``."""
+    model = {"id": gateway.model_id, "object": "model", "created": 0, "owned_by": gateway.model_id}
+    return JSONResponse({"object": "list", "data": [model]})

@@ -1,0 +1,150 @@
+"""From a request to its tokens: permits, checks, queue, engine, and what all this took."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+
+from courselib.gateway import translate, validation
+from courselib.gateway.admission import Admission
+from courselib.gateway.engine import LlamaServer
+from courselib.gateway.errors import TgiError
+from courselib.gateway.generation import Generation, Generator, Token
+from courselib.gateway.limits import Limits
+from courselib.gateway.metrics import GatewayMetrics
+from courselib.gateway.schema import GenerateRequest
+
+
+@dataclass
+class Answer:
+    """One generation and what it took: times in seconds, ``seed`` None where it was greedy."""
+
+    generation: Generation
+    seed: int | None
+    input_length: int
+    begin: float = field(default_factory=time.perf_counter)
+    validation_s: float = 0.0
+    queue_s: float = 0.0
+    inference_s: float = 0.0
+    total_s: float = 0.0
+
+    @property
+    def generated_tokens(self) -> int:
+        """Tokens generated, the one that ended it included."""
+        return len(self.generation.tokens)
+
+    @property
+    def mean_logprob(self) -> float:
+        """By which the best of several answers is chosen."""
+        known = [token.logprob for token in self.generation.tokens if token.logprob is not None]
+        return sum(known) / len(known) if known else float("-inf")
+
+
+@dataclass
+class Event:
+    """A token of a running answer; ``answer`` is filled in as it goes on."""
+
+    token: Token
+    answer: Answer
+
+
+class Service:
+    """What all routes share."""
+
+    def __init__(self, engine: LlamaServer, limits: Limits, metrics: GatewayMetrics) -> None:
+        self.engine = engine
+        self.limits = limits
+        self.metrics = metrics
+        self.admission = Admission(limits)
+
+    async def stream(self, request: GenerateRequest) -> AsyncGenerator[Event, None]:
+        """The answer token by token.
+
+        Raises:
+            TgiError: at the first step where it is refused, later where the engine fails.
+        """
+        self.metrics.count("tgi_request_count")
+        try:
+            with self.admission.permit():
+                validation.check_best_of(request.parameters, self.limits, stream=True)
+                async with contextlib.aclosing(self._run(request)) as events:
+                    async for event in events:
+                        yield event
+        except TgiError as error:
+            self.metrics.count("tgi_request_failure", err=error.error_type.removesuffix("_generation"))
+            raise
+
+    async def generate(self, request: GenerateRequest) -> list[Answer]:
+        """The whole answer; for ``best_of`` all of them, the best first.
+
+        Raises:
+            TgiError: it is refused, or the engine fails.
+        """
+        number = validation.check_best_of(request.parameters, self.limits, stream=False)
+        # Each counts as a request, as with TGI.
+        runs = [asyncio.ensure_future(self._generate(request)) for _ in range(number)]
+        try:
+            answers = await asyncio.gather(*runs)
+        finally:
+            for run in runs:
+                run.cancel()
+        return sorted(answers, key=lambda answer: answer.mean_logprob, reverse=True)
+
+    async def _generate(self, request: GenerateRequest) -> Answer:
+        self.metrics.count("tgi_request_count")
+        try:
+            answer = None
+            with self.admission.permit():
+                async with contextlib.aclosing(self._run(request)) as events:
+                    async for event in events:
+                        answer = event.answer
+            if answer is None:
+                raise TgiError(500, "incomplete_generation", "Incomplete generation")
+            return answer
+        except TgiError as error:
+            self.metrics.count("tgi_request_failure", err=error.error_type.removesuffix("_generation"))
+            raise
+
+    async def _run(self, request: GenerateRequest) -> AsyncGenerator[Event, None]:
+        begin = time.perf_counter()
+        given, limits = request.parameters, self.limits
+        validation.check_parameters(given, limits)
+        validation.check_inputs(request.inputs, given.truncate, limits)
+        pieces = await self.engine.tokenize(request.inputs, add_special=request.add_special_tokens)
+        prompt = [piece.id for piece in pieces][-given.truncate if given.truncate else 0 :]
+        most = validation.new_tokens(len(prompt), given, limits)
+        schema = validation.check_grammar(given.grammar)
+        sampling = validation.sampling(given)
+        seed = (random.randrange(2**32 - 1) if given.seed is None else given.seed) if sampling.sampled else None  # noqa: S311
+        generator = Generator(
+            self.engine,
+            given.stop,
+            new_tokens=most,
+            logprobs=translate.tells_logprob(sampling),
+            top_n=given.top_n_tokens or 0,
+        )
+        answer = Answer(generator.result, seed, len(prompt), begin)
+        answer.validation_s = time.perf_counter() - begin
+        async with self.admission.place(len(prompt) + most):
+            answer.queue_s = time.perf_counter() - begin - answer.validation_s
+            body = translate.completion_body(
+                prompt, sampling, new_tokens=most, seed=seed, top_n=given.top_n_tokens or 0,
+                context=limits.max_total_tokens, schema=schema,
+            )  # fmt: skip
+            start = time.perf_counter()
+            async with (
+                contextlib.aclosing(self.engine.complete(body)) as chunks,
+                contextlib.aclosing(generator.tokens(chunks)) as tokens,
+            ):
+                async for token in tokens:
+                    answer.inference_s = time.perf_counter() - start
+                    answer.total_s = time.perf_counter() - begin
+                    if token.finish_reason:
+                        self.metrics.finished(answer, most)
+                    yield Event(token, answer)
+        if not generator.result.finish_reason:
+            raise TgiError(500, "incomplete_generation", "Incomplete generation")
