@@ -25,7 +25,10 @@ def current_run() -> CellRun | None:
     if "IPython" not in sys.modules:
         return None
     kernel = getattr(sys.modules["IPython"].get_ipython(), "kernel", None)
-    request = kernel.get_parent() if kernel else {}
+    try:
+        request = kernel.get_parent() if kernel else {}
+    except LookupError:  # ipykernel 7, in a thread that a learner made
+        return None
     if request.get("msg_type", request.get("header", {}).get("msg_type")) != "execute_request":
         return None
     # JupyterLab names the cell; other front ends do not, and there the same code counts as the same cell.

@@ -109,3 +109,13 @@ def test_playground_and_deploy(kernel):
     kernel.click(ids["stop"])
     kernel.until("desk.server is None and desk.state == 'stopped'")
     kernel.run("server.stop()")
+
+
+def test_launch_from_a_thread_of_the_learners_own(kernel):
+    kernel.run(
+        "import courselib, threading\n"
+        "found = []\n"
+        "thread = threading.Thread(target=lambda: found.append(courselib.launch('llama.cpp', context=256)))\n"
+        "thread.start(); thread.join(60)"
+    )
+    assert kernel.run("print(found[0].is_running()); found[0].stop()") == "True"
