@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -97,6 +98,13 @@ def gpus() -> list[Gpu]:
     answer = _ask("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits")
     rows = [line.rsplit(",", 1) for line in (answer or "").splitlines()]
     return [Gpu(name.strip(), int(memory)) for name, memory in rows if memory.strip().isdigit()]
+
+
+def compute_capability() -> float | None:
+    """CUDA compute capability of the least of the GPUs; ``None`` where there is none or the driver does not tell."""
+    answer = _ask("nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader")
+    numbers = re.findall(r"^\d+\.\d+$", answer or "", re.MULTILINE)
+    return min(map(float, numbers), default=None)
 
 
 def docker() -> str:

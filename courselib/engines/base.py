@@ -49,11 +49,13 @@ class Command:
         run: the program and its arguments, as started here.
         shown: the same, as a person would type it in a terminal; holds no key.
         environment: variables the program needs beside ours; holds the key.
+        notes: what was chosen for this machine and why, a sentence each.
     """
 
     run: list[str]
     shown: list[str]
     environment: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def line(self) -> str:
         """``shown`` as one line for a shell, the home folder written as ``~``."""
@@ -69,7 +71,7 @@ class Memory:
     """Where a server's memory goes, in bytes.
 
     ``rss`` is measured by the operating system, now. The rest is what the engine itself reported when it started;
-    ``None`` where it reports nothing.
+    ``None`` where it reports nothing. ``kv_cache_tokens`` is not bytes: it is how many tokens the KV cache holds.
     """
 
     rss: int
@@ -77,13 +79,15 @@ class Memory:
     kv_cache: int | None = None
     compute: int | None = None
     output: int | None = None
+    kv_cache_tokens: int | None = None
 
 
 @dataclass(frozen=True)
 class Metrics:
     """A server's counters and gauges on one scale; ``None`` where an engine has no such thing.
 
-    ``raw`` holds all the engine's own series by their own names (label sets summed).
+    Prompt tokens are those computed; those taken from a cache are counted apart. ``raw`` holds all the
+    engine's own series by their own names (label sets summed).
     """
 
     running: int
@@ -127,13 +131,17 @@ class Engine(ABC):
     def command(self, settings: EngineSettings, *, port: int, key: str) -> Command:
         """The command for prepared settings. Pure: the same settings give the same command."""
 
+    def phase(self, log: str) -> str:  # noqa: ARG002 - the log is for engines that take long to start
+        """How far the start is, in a few words for a person; empty for engines that start at once."""
+        return ""
+
     def is_healthy(self, http: httpx.Client) -> bool:
         """Whether the engine's health route says that it can serve."""
         return http.get("/health").status_code == 200
 
     def first_token(self, http: httpx.Client, model: str) -> None:
-        """Generate one token; raises an httpx error if the engine refuses."""
-        body = {"model": model, "prompt": "Hello", "max_tokens": 1, "temperature": 0}
+        """Generate one token; raises an httpx error if the engine refuses. No model means the one it serves."""
+        body = {"model": model or served_model_name(http), "prompt": "Hello", "max_tokens": 1, "temperature": 0}
         http.post("/v1/completions", json=body).raise_for_status()
 
     @abstractmethod

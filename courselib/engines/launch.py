@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from courselib.engines import cell
 from courselib.engines.base import Engine, EngineSettings
+from courselib.engines.phases import PhaseLine
 from courselib.engines.ports import check_port, free_port
 from courselib.engines.process import EngineProcess
 from courselib.engines.registry import engine_names, get_engine
@@ -33,6 +34,7 @@ def launch(
     *,
     timeout_s: float | None = None,
     on_wait: Callable[[float], None] | None = None,
+    on_phase: Callable[[str, float], None] | None = None,
     **settings: Any,
 ) -> Server:
     """Start an engine and return when it has generated its first token.
@@ -41,6 +43,8 @@ def launch(
         engine: its name; ``courselib.engines.registry.engine_names()`` lists them.
         timeout_s: seconds it may take to start, downloads not counted; ``None`` takes the engine's own.
         on_wait: called at each poll with the seconds since the start; what it raises ends the launch.
+        on_phase: called at each poll with how far the start is and the seconds since; engines that start at once have
+            no phases. By default a line in the terminal or below the cell shows them.
         settings: the engine's settings, e.g. those of ``LlamaCppSettings``.
 
     Returns:
@@ -57,11 +61,21 @@ def launch(
     if ready.port is not None:
         check_port(ready.host, ready.port)
     server = _start(chosen, ready, Path(asked.model).name)
+    line = PhaseLine(chosen.name)
+
+    def watch(elapsed_s: float) -> None:
+        if on_wait:
+            on_wait(elapsed_s)
+        if phase := chosen.phase(server.logs()):
+            (on_phase or line)(phase, elapsed_s)
+
     try:
-        _wait_until_ready(server, timeout_s or chosen.start_timeout_s, on_wait or (lambda _elapsed: None))
+        _wait_until_ready(server, timeout_s or chosen.start_timeout_s, watch)
     except BaseException:  # an interrupt of the cell, too, must leave nothing running
         server.stop()
         raise
+    finally:
+        line.close()
     cell.remember(run, server)
     return server
 

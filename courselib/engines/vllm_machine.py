@@ -1,0 +1,132 @@
+"""This machine, as vLLM sees it, and what is chosen for it where nothing was asked for."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import psutil
+
+from courselib import environment
+from courselib.engines.vllm_environment import INSTALL, VllmEnvironment
+from courselib.engines.vllm_settings import PreparedVllm, VllmSettings
+from courselib.errors import EngineMissing
+from courselib.i18n import _
+
+MIB = 1 << 20
+GIB = 1 << 30
+BFLOAT16_CAPABILITY = 8.0
+CPU_BLOCK = 32
+CPU_KV_CACHE = 512 * MIB
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What decides how vLLM runs here.
+
+    Args:
+        gpus: GPUs that vLLM would use; empty on the CPU.
+        capability: CUDA compute capability of the least of them.
+        spare_gpu: name of a GPU that is there but that this build of vLLM cannot use.
+        features: vector instructions of the processor.
+        cpus: cores this process may use, as ``VLLM_CPU_OMP_THREADS_BIND`` writes them.
+        nodes: NUMA nodes with memory.
+        free: bytes of memory free now.
+        total: bytes of memory.
+    """
+
+    gpus: tuple[environment.Gpu, ...] = ()
+    capability: float | None = None
+    spare_gpu: str = ""
+    features: tuple[str, ...] = ()
+    cpus: str = "0"
+    nodes: int = 1
+    free: int = 0
+    total: int = 0
+
+
+def look(found: VllmEnvironment) -> Machine:
+    """This machine, for that build of vLLM.
+
+    Raises:
+        EngineMissing: the build is for GPUs and there is none, or for processors newer than this one.
+    """
+    gpus = tuple(environment.gpus())
+    features = tuple(environment.cpu_features())
+    if not found.cpu and not gpus:
+        raise EngineMissing(
+            _("This vLLM is built for NVIDIA GPUs, and there is none here; get the build for CPUs with: {install}")
+            .format(install=INSTALL)
+        )  # fmt: skip
+    if found.cpu and not {"avx2", "neon", "asimd"} & set(features) and Path("/proc/cpuinfo").exists():
+        raise EngineMissing(
+            _("vLLM's build for CPUs needs AVX2, which this processor ({name}) lacks; llama.cpp runs here.").format(
+                name=environment.cpu_name()
+            )
+        )
+    memory = psutil.virtual_memory()
+    return Machine(
+        gpus=() if found.cpu else gpus,
+        capability=None if found.cpu else environment.compute_capability(),
+        spare_gpu=gpus[0].name if found.cpu and gpus else "",
+        features=features,
+        cpus=_cpus(),
+        nodes=len(list(Path("/sys/devices/system/node").glob("node[0-9]*"))) or 1,
+        free=memory.available,
+        total=memory.total,
+    )
+
+
+def _cpus() -> str:
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+    first, last = cores[0], cores[-1]
+    whole = len(cores) > 1 and last - first + 1 == len(cores)
+    return f"{first}-{last}" if whole else ",".join(map(str, cores))
+
+
+def choose(settings: VllmSettings, machine: Machine) -> PreparedVllm:
+    """The settings with what was left open chosen for this machine, and why."""
+    values = {field.name: getattr(settings, field.name) for field in fields(VllmSettings)}
+    chosen = PreparedVllm(**values)
+    return _for_gpu(chosen, machine) if machine.gpus else _for_cpu(chosen, machine)
+
+
+def _for_gpu(settings: PreparedVllm, machine: Machine) -> PreparedVllm:
+    notes = [_("On the GPU ({name}).").format(name=machine.gpus[0].name)]
+    if settings.dtype == "auto" and machine.capability is not None and machine.capability < BFLOAT16_CAPABILITY:
+        settings = replace(settings, dtype="float16")
+        notes.append(
+            _(
+                "float16, because bfloat16 needs compute capability 8.0 and this GPU has {capability}; vLLM's attention"
+                " then is not FlashAttention, which needs 8.0 too."
+            ).format(capability=machine.capability)
+        )
+    return replace(settings, notes=tuple(notes))
+
+
+def _for_cpu(settings: PreparedVllm, machine: Machine) -> PreparedVllm:
+    notes = [
+        _("On the CPU: this is vLLM's build for CPUs, so {gpu} stays unused.").format(gpu=machine.spare_gpu)
+        if machine.spare_gpu
+        else _("On the CPU: there is no NVIDIA GPU."),
+        _("Attention is CPU_ATTN, the only one vLLM has for a CPU; its blocks are multiples of {n}.").format(
+            n=CPU_BLOCK
+        ),
+    ]
+    if settings.dtype in ("auto", "bfloat16") and not {"avx512_bf16", "amx_tile", "asimd"} & set(machine.features):
+        notes.append(_("This processor has no instructions for bfloat16: the model runs, but slower than with them."))
+    if settings.enforce_eager is None:
+        settings = replace(settings, enforce_eager=True)
+        notes.append(_("Eager: on a CPU, compiling takes a minute at each start and makes the model a tenth quicker."))
+    if settings.cpus is None and settings.tensor_parallel_size == 1:
+        settings = replace(settings, cpus=machine.cpus)
+    if settings.kv_cache_memory is None and settings.gpu_memory_utilization is None:
+        # vLLM's own default takes 92 % of the machine's memory, or refuses to start where that is not free.
+        settings = replace(settings, kv_cache_memory=min(CPU_KV_CACHE, machine.free // 4))
+        notes.append(
+            _("{n} MiB of KV cache, because vLLM would otherwise take nearly all the memory of the machine.").format(
+                n=(settings.kv_cache_memory or 0) // MIB
+            )
+        )
+    return replace(settings, notes=tuple(notes))

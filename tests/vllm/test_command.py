@@ -1,0 +1,87 @@
+"""The command is a pure function of the settings: one golden line for each setting."""
+
+import dataclasses
+
+import pytest
+
+from courselib.engines.vllm import ENGINE, VllmSettings
+from courselib.engines.vllm_settings import PreparedVllm
+
+BASE = {"model": "/models/smollm2", "served_model_name": "smollm2-135m"}
+
+
+def command(**settings):
+    return ENGINE.command(VllmSettings(**{**BASE, **settings}), port=8000, key="secret")
+
+
+def flags(**settings):
+    return command(**settings).run[2:]
+
+
+def test_whole_command():
+    expected = "/models/smollm2 --served-model-name smollm2-135m --host 127.0.0.1 --port 8000 --dtype auto"
+    assert command().run == ["vllm", "serve", *expected.split()]
+
+
+GOLDEN = {
+    "model": ("owner/model", ["owner/model"]),
+    "served_model_name": (("mine", "dummy"), ["--served-model-name", "mine", "dummy"]),
+    "host": ("0.0.0.0", ["--host", "0.0.0.0"]),
+    "max_model_len": (1024, ["--max-model-len", "1024"]),
+    "max_num_batched_tokens": (512, ["--max-num-batched-tokens", "512"]),
+    "max_num_seqs": (16, ["--max-num-seqs", "16"]),
+    "block_size": (64, ["--block-size", "64"]),
+    "dtype": ("float32", ["--dtype", "float32"]),
+    "gpu_memory_utilization": (0.85, ["--gpu-memory-utilization", "0.85"]),
+    "kv_cache_memory": (256 * 2**20, ["--kv-cache-memory-bytes", "268435456"]),
+    "enable_prefix_caching": (False, ["--no-enable-prefix-caching"]),
+    "enforce_eager": (True, ["--enforce-eager"]),
+    "tensor_parallel_size": (2, ["--tensor-parallel-size", "2"]),
+}
+ELSEWHERE = {"port": "argument of command()", "api_key": "environment", "cpus": "environment", "python": "program"}
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_each_setting_changes_its_flag_and_nothing_else(name):
+    value, expected = GOLDEN[name]
+    plain, changed = flags(), flags(**{name: value})
+    assert set(changed) - set(plain) == set(expected) - set(plain)
+    at = changed.index(expected[0])
+    assert changed[at : at + len(expected)] == expected
+
+
+def test_no_setting_is_forgotten():
+    names = {field.name for field in dataclasses.fields(VllmSettings)}
+    assert names == GOLDEN.keys() | ELSEWHERE.keys()
+
+
+def test_names_end_where_a_flag_begins():
+    words = flags(served_model_name=("a", "b"))
+    assert words.index("/models/smollm2") == 0, "or it would be taken for a third name"
+    assert words[words.index("b") + 1].startswith("--")
+
+
+def test_key_is_in_the_environment_only():
+    made = command()
+    assert made.environment["VLLM_API_KEY"] == "secret"
+    assert "secret" not in " ".join(made.run + made.shown)
+
+
+def test_nothing_is_fetched_or_reported_while_it_runs():
+    environment = command().environment
+    assert (environment["HF_HUB_OFFLINE"], environment["VLLM_NO_USAGE_STATS"]) == ("1", "1")
+
+
+def test_cores_are_shown_since_they_change_the_speed():
+    made = command(cpus="0-1")
+    assert made.environment["VLLM_CPU_OMP_THREADS_BIND"] == "0-1"
+    assert made.line().startswith("VLLM_CPU_OMP_THREADS_BIND=0-1 vllm serve /models/smollm2 ")
+    assert "VLLM_CPU_OMP_THREADS_BIND" not in command().environment
+
+
+def test_the_program_is_that_of_the_environment():
+    assert command(python="/env/bin/python").run[:2] == ["/env/bin/vllm", "serve"]
+
+
+def test_notes_reach_the_command():
+    assert ENGINE.command(PreparedVllm(notes=("why",)), port=1, key="k").notes == ("why",)
