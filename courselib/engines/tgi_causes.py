@@ -15,81 +15,82 @@ from courselib.errors import (
     PortTaken,
     SettingsError,
 )
+from courselib.i18n import N_
 
 CAUSES = (
     Cause(
         r'[Tt]he container name "/?(?P<name>[^"]+)" is already in use',
         SettingsError,
-        "There is a container {name} already; choose another name, or remove that one: docker rm -f {name}",
+        N_("There is a container {name} already; choose another name, or remove that one: docker rm -f {name}"),
     ),
     Cause(
         r"(Bind for \S+?:(?P<port>\d+) failed: port is already allocated|failed to bind host port)",
         PortTaken,
-        "The port is in use; stop what listens there, or leave port out for a free one.",
+        N_("The port is in use; stop what listens there, or leave port out for a free one."),
     ),
     Cause(
         r"could not select device driver .*capabilities: \[\[gpu\]\]",
         EngineMissing,
-        "Docker cannot reach the GPU; install the NVIDIA Container Toolkit, or take TGI's image for CPUs.",
+        N_("Docker cannot reach the GPU; install the NVIDIA Container Toolkit, or take TGI's image for CPUs."),
     ),
     Cause(
         r"(Unable to find image|pull access denied|manifest unknown|manifest for .* not found)",
         EngineMissing,
-        "Docker has no such image; check its name and tag.",
+        N_("Docker has no such image; check its name and tag."),
     ),
     Cause(
         r"(?s)(No space left on device|no space left on device)",
         DownloadFailed,
-        "The disk is full; TGI's image takes more than ten gigabytes: make room, or set volume to another disk.",
+        N_("The disk is full; TGI's image takes more than ten gigabytes: make room, or set volume to another disk."),
     ),
     Cause(
         r"Not enough memory to handle (?P<n>\d+) prefill tokens",
         OutOfMemory,
-        "There is no memory to read {n} prompt tokens at once; lower max_batch_prefill_tokens.",
+        N_("There is no memory to read {n} prompt tokens at once; lower max_batch_prefill_tokens."),
     ),
     Cause(
         r"Not enough memory to handle `max_total_tokens=(?P<n>\d+)`",
         OutOfMemory,
-        "The KV cache has no room for {n} tokens; lower max_total_tokens, or set kv_cache_dtype to an fp8 format.",
+        N_("The KV cache has no room for {n} tokens; lower max_total_tokens, or set kv_cache_dtype to an fp8 format."),
     ),
     Cause(
         r"(CUDA out of memory|torch\.OutOfMemoryError|OutOfMemoryError)",
         OutOfMemory,
-        "The GPU's memory is full; end what else uses it, take a smaller model, or set quantize.",
+        N_("The GPU's memory is full; end what else uses it, take a smaller model, or set quantize."),
     ),
     Cause(
         r"(GatedRepoError|[Cc]annot access gated repo|Access to model .* is restricted)",
         ModelNotFound,
-        "The model is gated: accept its terms on its page, then pass token=…, or sign in with: hf auth login",
+        N_("The model is gated: accept its terms on its page, then pass token=…, or sign in with: hf auth login"),
     ),
     Cause(
         r"(RepositoryNotFoundError|Repository Not Found)",
         ModelNotFound,
-        "There is no such repository on the hub, or it is private: check the name, or sign in with: hf auth login",
+        N_("There is no such repository on the hub, or it is private: check the name, or sign in with: hf auth login"),
     ),
     Cause(
         r"(Max retries exceeded|Temporary failure in name resolution|LocalEntryNotFoundError|ConnectError)",
         DownloadFailed,
-        "TGI cannot reach the hub; check the network, or give a model's folder on this machine.",
+        N_("TGI cannot reach the hub; check the network, or give a model's folder on this machine."),
     ),
     Cause(
         r"(Invalid argument|Argument validation error): (?P<words>[^\n]+)",
         SettingsError,
-        "TGI refuses this: {words}",
+        N_("TGI refuses this: {words}"),
     ),
     Cause(
         r"error: (?P<words>(invalid value|unexpected argument)[^\n]+)",
         EngineDied,
-        "The launcher refuses an argument ({words}); it may be older or newer than this course expects.",
+        N_("The launcher refuses an argument ({words}); it may be older or newer than this course expects."),
     ),
     Cause(
         r"failed to build prometheus recorder",
         PortTaken,
-        "TGI takes a second port, prometheus_port, and that one is in use; give another.",
+        N_("TGI takes a second port, prometheus_port, and that one is in use; give another."),
     ),
     Cause(
         r"(Shard cannot start|ShardCannotStart)",
         EngineDied,
-        "TGI could not load the model; the log in the details says why.",
+        N_("TGI could not load the model; the log in the details says why."),
     ),
 )
