@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from typing import Any
 
 from starlette.responses import StreamingResponse
 
 from courselib.gateway import sse
 from courselib.gateway.generation import Token
-from courselib.gateway.schema import GenerateRequest
+from courselib.gateway.schema import GenerateRequest, Parameters
 from courselib.gateway.service import Answer, Event
 
 
@@ -76,24 +76,33 @@ def stream_response(request: GenerateRequest, event: Event) -> dict[str, Any]:
 
 
 def headers(request_characters: int, answers: list[Answer]) -> dict[str, str]:
-    """What TGI tells in the headers of a whole answer: seconds, milliseconds, tokens."""
-    best = answers[0]
-    per_token = best.inference_s / best.generated_tokens
+    """What TGI tells in the headers of whole answers: seconds, milliseconds, tokens; sums of several answers."""
+
+    def milliseconds(seconds: Iterable[float]) -> str:
+        return str(sum(int(each * 1000) for each in seconds))
+
     return {
         "x-compute-type": "cpu",
-        "x-compute-time": str(best.total_s),
+        "x-compute-time": str(sum(answer.total_s for answer in answers)),
         "x-compute-characters": str(request_characters),
-        "x-total-time": str(round(best.total_s * 1000)),
-        "x-validation-time": str(round(best.validation_s * 1000)),
-        "x-queue-time": str(round(best.queue_s * 1000)),
-        "x-inference-time": str(round(best.inference_s * 1000)),
-        "x-time-per-token": str(round(per_token * 1000)),
-        "x-prompt-tokens": str(best.input_length),
-        "x-generated-tokens": str(best.generated_tokens),
+        "x-total-time": milliseconds(answer.total_s for answer in answers),
+        "x-validation-time": milliseconds(answer.validation_s for answer in answers),
+        "x-queue-time": milliseconds(answer.queue_s for answer in answers),
+        "x-inference-time": milliseconds(answer.inference_s for answer in answers),
+        "x-time-per-token": milliseconds(answer.inference_s / answer.generated_tokens for answer in answers),
+        "x-prompt-tokens": str(sum(answer.input_length for answer in answers)),
+        "x-generated-tokens": str(sum(answer.generated_tokens for answer in answers)),
     }
 
 
-def event_stream(request_characters: int, frames: AsyncGenerator[bytes, None]) -> StreamingResponse:
+def warnings(given: Parameters) -> dict[str, str]:
+    """Says with the answer where it means something else than TGI's."""
+    if not given.frequency_penalty:
+        return {}
+    return {"x-gateway-warning": "frequency_penalty is llama.cpp's: penalty * count, not penalty * count / length"}
+
+
+def event_stream(request_characters: int, given: Parameters, frames: AsyncGenerator[bytes, None]) -> StreamingResponse:
     """A stream of events, its headers as TGI's."""
     told = {
         "content-type": "text/event-stream",
@@ -102,4 +111,4 @@ def event_stream(request_characters: int, frames: AsyncGenerator[bytes, None]) -
         "x-compute-characters": str(request_characters),
         "x-accel-buffering": "no",
     }
-    return StreamingResponse(sse.kept_alive(frames), headers=told)
+    return StreamingResponse(sse.kept_alive(frames), headers=told | warnings(given))

@@ -35,6 +35,7 @@ OPEN: dict[str, Handler] = {
     "/info": routes.info,
     "/metrics": routes.metrics,
     "/v1/models": routes.models,
+    "/api-doc/openapi.json": routes.api_doc,
 }
 
 
@@ -56,6 +57,11 @@ def make_app(gateway: Gateway) -> Starlette:
 
         return answer
 
+    async def empty(_request: Request, error: Exception) -> Response:
+        """Unknown paths and wrong methods are answered without a body."""
+        headers = {**(getattr(error, "headers", None) or {}), **gateway.headers}
+        return Response(status_code=getattr(error, "status_code", 404), headers=headers)
+
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         yield
@@ -63,7 +69,7 @@ def make_app(gateway: Gateway) -> Starlette:
 
     return Starlette(
         routes=[Route(path, endpoint(by_method), methods=list(by_method)) for path, by_method in handlers.items()],
-        exception_handlers={404: _empty, 405: _empty},
+        exception_handlers={404: empty, 405: empty},
         lifespan=lifespan,
     )
 
@@ -91,8 +97,3 @@ def _keyed(handler: Handler) -> Handler:
         return await handler(gateway, request)
 
     return guarded
-
-
-async def _empty(_request: Request, error: Exception) -> Response:
-    """Unknown paths and wrong methods are answered without a body."""
-    return Response(status_code=getattr(error, "status_code", 404), headers=getattr(error, "headers", None))

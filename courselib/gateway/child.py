@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
 import subprocess
 import sys
 from importlib.metadata import version
 
+from courselib.engines.guard import LINUX, die_with_parent
+from courselib.engines.ports import free_port
 from courselib.gateway.limits import Backend, Limits
 
 
@@ -19,9 +20,7 @@ def start(
 
     It stays in our process group, so that whoever ends the gateway's group ends both, and writes to our output.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     key = secrets.token_urlsafe(24)
     flags = ["--model", model, "--port", str(port), "--ctx-size", str(limits.max_batch_total_tokens)]
     # One cache for all requests, as TGI's: any one of them may be as long as the limits allow.
@@ -29,6 +28,10 @@ def start(
     flags += ["--threads", str(threads)] if threads else []
     flags += ["--gpu-layers", str(gpu_layers)] if gpu_layers is not None else []
     environment = {name: value for name, value in os.environ.items() if name != "API_KEY"} | {"LLAMA_API_KEY": key}
-    process = subprocess.Popen([sys.executable, "-m", "courselib.llama_server", *flags], env=environment)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "courselib.llama_server", *flags],
+        env=environment,
+        preexec_fn=die_with_parent(os.getpid()) if LINUX else None,  # should we be killed outright
+    )
     backend = Backend(url=f"http://127.0.0.1:{port}", key=key, version=f"xllamacpp {version('xllamacpp')}")
     return backend, process

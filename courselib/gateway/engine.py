@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from courselib.gateway.errors import TgiError, failed
+from courselib.gateway.errors import TgiError, failed, invalid
 from courselib.gateway.limits import Backend
 
 
@@ -100,7 +100,8 @@ class LlamaServer:
         try:
             async with self._http.stream("POST", "/completion", json=body) as answer:
                 if answer.status_code != 200:
-                    raise failed(_reason((await answer.aread()).decode()))
+                    reason = _reason((await answer.aread()).decode())
+                    raise _ungrammatical(reason) if "json_schema" in body and "grammar" in reason else failed(reason)
                 async for line in answer.aiter_lines():
                     if line.startswith("error: "):
                         raise failed(_reason(line.removeprefix("error: ")))
@@ -123,6 +124,10 @@ class LlamaServer:
         if answer.status_code != 200:
             raise failed(_reason(answer.text))
         return answer.json()
+
+
+def _ungrammatical(reason: str) -> TgiError:
+    return invalid(f"cannot compile regex from schema: {reason}")
 
 
 def _piece_bytes(piece: str | list[int]) -> bytes:

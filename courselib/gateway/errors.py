@@ -39,6 +39,12 @@ class TgiError(Exception):
         """The JSON answer."""
         return {"error": self.message, "error_type": self.error_type}
 
+    def in_stream(self) -> TgiError:
+        """The same as TGI calls it within a stream."""
+        if self.error_type != "incomplete_generation":
+            return self
+        return TgiError(self.status, "incomplete_generation_stream", "Incomplete generation stream")
+
 
 def invalid(text: str) -> TgiError:
     """A request that asks for what cannot be."""
@@ -53,6 +59,11 @@ def overloaded() -> TgiError:
 def failed(reason: str) -> TgiError:
     """The engine refused or ended."""
     return TgiError(424, "generation", GENERATION + reason)
+
+
+def incomplete() -> TgiError:
+    """The engine stopped without a reason that TGI knows."""
+    return TgiError(500, "incomplete_generation", "Incomplete generation")
 
 
 def unhealthy() -> TgiError:

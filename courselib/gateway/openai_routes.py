@@ -18,7 +18,7 @@ from courselib.gateway.gateway import Gateway
 from courselib.gateway.generation import Token
 from courselib.gateway.openai_schema import ChatRequest, CompletionRequest
 from courselib.gateway.schema import GenerateRequest
-from courselib.gateway.service import Answer
+from courselib.gateway.service import Answer, Event
 
 # TGI's words and OpenAI's; a stop string keeps TGI's, as it does there.
 FINISH = {"eos_token": "stop"}
@@ -29,13 +29,17 @@ async def chat_completions(gateway: Gateway, request: Request) -> Response:
     asked = openai_schema.chat_request(await read_json(request, gateway.limits.payload_limit))
     openai_schema.refuse_tools(asked)
     # The template's own complaints come before a stream begins.
-    inputs = await gateway.service.engine.apply_template(asked.messages)
+    try:
+        inputs = await gateway.service.engine.apply_template(asked.messages)
+    except TgiError:
+        gateway.service.metrics.count("tgi_request_failure", err="template")
+        raise
     generate = GenerateRequest(inputs=inputs, parameters=asked.parameters(), add_special_tokens=False)
     if asked.stream:
-        return answers.event_stream(len(inputs), _chat_frames(gateway, asked, generate))
+        return answers.event_stream(len(inputs), generate.parameters, _chat_frames(gateway, asked, generate))
     found = await while_connected(request, gateway.service.generate(generate))
     body = _chat_answer(gateway, asked, found[0])
-    return JSONResponse(body, headers=answers.headers(len(inputs), found))
+    return JSONResponse(body, headers=answers.headers(len(inputs), found) | answers.warnings(generate.parameters))
 
 
 def _head(gateway: Gateway, kind: str, model: str | None) -> dict[str, Any]:
@@ -106,13 +110,13 @@ async def completions(gateway: Gateway, request: Request) -> Response:
     requests = asked.requests()
     characters = sum(len(prompt) for prompt in asked.prompt)
     if asked.stream:
-        return answers.event_stream(characters, _completion_frames(gateway, asked, requests))
+        return answers.event_stream(characters, requests[0].parameters, _completion_frames(gateway, asked, requests))
     all_of_them = asyncio.gather(*(gateway.service.generate(each) for each in requests))
     found = [group[0] for group in await while_connected(request, all_of_them)]
     choices = [_completion_choice(index, answer) for index, answer in enumerate(found)]
     head = _head(gateway, "text_completion", asked.model)
     body = {**head, "choices": choices, "usage": _usage(found)}
-    return JSONResponse(body, headers=answers.headers(characters, found))
+    return JSONResponse(body, headers=answers.headers(characters, found) | answers.warnings(requests[0].parameters))
 
 
 def _check_completion(asked: CompletionRequest, most: int) -> None:
@@ -136,17 +140,18 @@ def _completion_choice(index: int, answer: Answer) -> dict[str, Any]:
 async def _completion_frames(
     gateway: Gateway, asked: CompletionRequest, requests: list[GenerateRequest]
 ) -> AsyncGenerator[bytes, None]:
-    """The prompts' answers at once, their tokens as they come; the first error ends them all."""
-    ready: asyncio.Queue[tuple[int, Token] | TgiError | None] = asyncio.Queue()
+    """The prompts' answers at once, their tokens as they come; an error ends one of them."""
+    ready: asyncio.Queue[tuple[int, Event] | TgiError | None] = asyncio.Queue()
 
     async def fill(index: int, each: GenerateRequest) -> None:
         try:
             async with contextlib.aclosing(gateway.service.stream(each)) as events:
                 async for event in events:
-                    ready.put_nowait((index, event.token))
-            ready.put_nowait(None)
+                    ready.put_nowait((index, event))
         except TgiError as error:
             ready.put_nowait(error)
+        finally:
+            ready.put_nowait(None)
 
     running = len(requests)
     tasks = [asyncio.ensure_future(fill(index, each)) for index, each in enumerate(requests)]
@@ -157,7 +162,6 @@ async def _completion_frames(
                 running -= 1
             elif isinstance(item, TgiError):
                 yield _error_frame(item)
-                break
             else:
                 yield sse.frame(_completion_chunk(gateway, asked, *item))
     finally:
@@ -167,7 +171,9 @@ async def _completion_frames(
     yield sse.DONE
 
 
-def _completion_chunk(gateway: Gateway, asked: CompletionRequest, index: int, token: Token) -> dict[str, Any]:
+def _completion_chunk(gateway: Gateway, asked: CompletionRequest, index: int, event: Event) -> dict[str, Any]:
     # The reason as TGI calls it, and the special token's text in it: so it streams completions.
-    choice = {"index": index, "text": token.text, "logprobs": None, "finish_reason": token.finish_reason or ""}
-    return {**_head(gateway, "text_completion", asked.model), "choices": [choice]}
+    reason = event.token.finish_reason
+    choice = {"index": index, "text": event.token.text, "logprobs": None, "finish_reason": reason or ""}
+    chunk = {**_head(gateway, "text_completion", asked.model), "choices": [choice]}
+    return chunk | ({"usage": _usage([event.answer])} if reason else {})

@@ -82,11 +82,12 @@ class CompletionRequest:
         greedy = self.temperature == 0
         parameters = Parameters(
             temperature=None if greedy else self.temperature,
+            # Not OpenAI's 16, and not the rest of the context as elsewhere (server.rs, completions).
+            max_new_tokens=100 if self.max_tokens is None else self.max_tokens,
             repetition_penalty=self.repetition_penalty,
             frequency_penalty=self.frequency_penalty,
             top_p=self.top_p,
             do_sample=not greedy,
-            max_new_tokens=self.max_tokens,
             return_full_text=False,
             stop=self.stop or [],
             details=True,

@@ -10,7 +10,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from courselib.gateway import answers, openai_schema, schema, sse
+from courselib.gateway import answers, openai_schema, openapi, schema, sse
 from courselib.gateway.body import read_json, while_connected
 from courselib.gateway.errors import TgiError, unhealthy
 from courselib.gateway.gateway import Gateway
@@ -26,7 +26,7 @@ async def generate(gateway: Gateway, request: Request) -> Response:
 async def generate_stream(gateway: Gateway, request: Request) -> Response:
     """``POST /generate_stream``: an event for each token."""
     asked = schema.generate_request(await read_json(request, gateway.limits.payload_limit))
-    return answers.event_stream(len(asked.inputs), _frames(gateway, asked))
+    return answers.event_stream(len(asked.inputs), asked.parameters, _frames(gateway, asked))
 
 
 async def compat_generate(gateway: Gateway, request: Request) -> Response:
@@ -36,7 +36,7 @@ async def compat_generate(gateway: Gateway, request: Request) -> Response:
     if given.return_full_text is None:  # what TGI does for models whose task is text generation
         asked = replace(asked, parameters=replace(given, return_full_text=True))
     return (
-        answers.event_stream(len(asked.inputs), _frames(gateway, asked))
+        answers.event_stream(len(asked.inputs), asked.parameters, _frames(gateway, asked))
         if asked.stream
         else await _whole(gateway, request, asked, as_list=True)
     )
@@ -45,7 +45,9 @@ async def compat_generate(gateway: Gateway, request: Request) -> Response:
 async def _whole(gateway: Gateway, request: Request, asked: GenerateRequest, *, as_list: bool) -> Response:
     found = await while_connected(request, gateway.service.generate(asked))
     body = answers.generate_response(asked, found)
-    return JSONResponse([body] if as_list else body, headers=answers.headers(len(asked.inputs), found))
+    given = asked.parameters
+    told = answers.headers(len(asked.inputs), found[:1]) | answers.warnings(given)
+    return JSONResponse([body] if as_list else body, headers=told)
 
 
 async def _frames(gateway: Gateway, asked: GenerateRequest) -> AsyncGenerator[bytes, None]:
@@ -66,6 +68,7 @@ async def tokenize(gateway: Gateway, request: Request) -> Response:
 async def chat_tokenize(gateway: Gateway, request: Request) -> Response:
     """``POST /chat_tokenize``: a conversation as the template writes it, and its tokens."""
     asked = openai_schema.chat_request(await read_json(request, gateway.limits.payload_limit))
+    openai_schema.refuse_tools(asked)
     text = await gateway.service.engine.apply_template(asked.messages)
     tokens = await _encoding(gateway, text, add_special=False)
     return JSONResponse({"tokenize_response": tokens, "templated_text": text})
@@ -105,3 +108,8 @@ async def models(gateway: Gateway, _request: Request) -> Response:
     """``GET /v1/models``."""
     model = {"id": gateway.model_id, "object": "model", "created": 0, "owned_by": gateway.model_id}
     return JSONResponse({"object": "list", "data": [model]})
+
+
+async def api_doc(gateway: Gateway, _request: Request) -> Response:
+    """``GET /api-doc/openapi.json``."""
+    return JSONResponse(openapi.document(gateway.version))

@@ -97,7 +97,7 @@ i32 = integer("i32", -(2**31), 2**31 - 1)
 def f32(value: Any, path: Path) -> float:
     """A number."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        return max(-F32_MOST, min(F32_MOST, float(value)))
     raise _wrong(value, path, "f32")
 
 

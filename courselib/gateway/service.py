@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from courselib.gateway import translate, validation
 from courselib.gateway.admission import Admission
 from courselib.gateway.engine import LlamaServer
-from courselib.gateway.errors import TgiError
+from courselib.gateway.errors import TgiError, incomplete
 from courselib.gateway.generation import Generation, Generator, Token
 from courselib.gateway.limits import Limits
 from courselib.gateway.metrics import GatewayMetrics
@@ -76,7 +76,7 @@ class Service:
                         yield event
         except TgiError as error:
             self.metrics.count("tgi_request_failure", err=error.error_type.removesuffix("_generation"))
-            raise
+            raise error.in_stream() from None
 
     async def generate(self, request: GenerateRequest) -> list[Answer]:
         """The whole answer; for ``best_of`` all of them, the best first.
@@ -102,12 +102,11 @@ class Service:
                 async with contextlib.aclosing(self._run(request)) as events:
                     async for event in events:
                         answer = event.answer
-            if answer is None:
-                raise TgiError(500, "incomplete_generation", "Incomplete generation")
-            return answer
         except TgiError as error:
             self.metrics.count("tgi_request_failure", err=error.error_type.removesuffix("_generation"))
             raise
+        assert answer is not None  # an answer without a token is an error
+        return answer
 
     async def _run(self, request: GenerateRequest) -> AsyncGenerator[Event, None]:
         begin = time.perf_counter()
@@ -118,6 +117,7 @@ class Service:
         prompt = [piece.id for piece in pieces][-given.truncate if given.truncate else 0 :]
         most = validation.new_tokens(len(prompt), given, limits)
         schema = validation.check_grammar(given.grammar)
+        validation.check_supported(given)
         sampling = validation.sampling(given)
         seed = (random.randrange(2**32 - 1) if given.seed is None else given.seed) if sampling.sampled else None  # noqa: S311
         generator = Generator(
@@ -147,4 +147,4 @@ class Service:
                         self.metrics.finished(answer, most)
                     yield Event(token, answer)
         if not generator.result.finish_reason:
-            raise TgiError(500, "incomplete_generation", "Incomplete generation")
+            raise incomplete()

@@ -123,11 +123,17 @@ def check_grammar(given: dict[str, Any] | None) -> dict[str, Any] | None:
             schema = json.loads(schema)
         except ValueError as error:
             raise invalid(f"grammar is not valid: {error}") from None
-    if not isinstance(schema, dict):
-        raise invalid("grammar is not valid: Grammar must be a valid JSON schema")
-    if "properties" not in schema:
+    elif not isinstance(schema, dict):
+        raise invalid("grammar is not supported")
+    if not isinstance(schema, dict) or "properties" not in schema:
         raise invalid("grammar is not valid: Grammar must have a 'properties' field")
     return schema
+
+
+def check_supported(given: Parameters) -> None:
+    """What TGI can and this gateway cannot; the words are our own."""
+    if given.watermark:
+        raise invalid("`watermark` is not supported by this gateway")
 
 
 def sampling(given: Parameters) -> Sampling:
