@@ -15,7 +15,7 @@ from courselib.engines.base import Cause, Command, Engine, EngineSettings, Memor
 from courselib.engines.llamacpp import ENGINE as LLAMACPP
 from courselib.engines.llamacpp import LlamaCppSettings
 from courselib.errors import EngineDied, PortTaken, SettingsError
-from courselib.i18n import _
+from courselib.i18n import N_, _
 
 if TYPE_CHECKING:
     import httpx
@@ -128,7 +128,7 @@ class TgiGateway(Engine):
         Cause(
             r"error: (?P<words>unrecognized arguments: .*|argument .*)",
             EngineDied,
-            "The gateway refuses an argument ({words}); reinstall the course.",
+            N_("The gateway refuses an argument ({words}); reinstall the course."),
         ),
     )
 
