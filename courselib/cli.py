@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
-import types
-import typing
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from courselib import __version__
+from courselib.cli_serve import serve
 from courselib.errors import CourseError
 from courselib.i18n import _
 
@@ -66,6 +63,27 @@ def doctor(as_json: bool) -> None:
         sys.exit(FAILED)
 
 
+@main.group()
+def install() -> None:
+    """Install engines that are not there from the start."""
+
+
+@install.command("vllm")
+@click.option("--python", help="Interpreter to make its environment with, 3.11 or newer; this one by default.")
+@click.argument("pip_options", nargs=-1, type=click.UNPROCESSED)
+def install_vllm(python: str | None, pip_options: tuple[str, ...]) -> None:
+    """Install vLLM in an environment of its own (3.5 GB on a CPU), with a kernel for notebooks.
+
+    Options after -- go to pip; on a machine without GPU pip needs PyTorch's index of CPU builds.
+    """
+    from courselib.engines.vllm_install import install as install_it
+
+    found = install_it(python=python, pip_options=pip_options)
+    click.echo(
+        _("vLLM {version} {device}: {python}").format(version=found.version, device=found.device, python=found.python)
+    )
+
+
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.option("--port", type=click.IntRange(1, 65535), help="Port for JupyterLab; a free one by default.")
 @click.option("--no-browser", is_flag=True, help="Do not open a browser; the URL is printed either way.")
@@ -112,69 +130,6 @@ def models_path(model: str) -> None:
     click.echo(catalogue.locate(model))
 
 
-def _option_type(annotation: Any) -> Any:
-    """The click type of a settings field's annotation."""
-    arguments = [a for a in typing.get_args(annotation) if a is not types.NoneType]
-    if typing.get_origin(annotation) is typing.Literal:
-        return click.Choice(arguments)
-    return arguments[0] if arguments else annotation
-
-
-def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command one option for each llama.cpp setting, so that launcher and terminal cannot drift apart."""
-    from courselib.engines.llamacpp import LlamaCppSettings
-
-    hints = typing.get_type_hints(LlamaCppSettings)
-    for field in reversed(dataclasses.fields(LlamaCppSettings)):
-        kind = _option_type(hints[field.name])
-        name = field.name.replace("_", "-")
-        flag = f"--{name}/--no-{name}" if kind is bool else f"--{name}"
-        option: dict[str, Any] = {} if kind is bool else {"type": kind}
-        help_text = field_help(LlamaCppSettings).get(field.name, "")
-        command = click.option(
-            flag, field.name, default=field.default, show_default=field.default is not None, help=help_text, **option
-        )(command)
-    return command
-
-
-def field_help(settings: type) -> dict[str, str]:
-    """The sentence on each field, from the dataclass's own docstring and those of its bases."""
-    texts: dict[str, str] = {}
-    for cls in reversed(settings.__mro__):
-        block = (cls.__doc__ or "").partition("Args:")[2]
-        names: list[str] = []
-        for line in block.splitlines():
-            head, colon, text = line.strip().partition(": ")
-            if line.startswith(" " * 8) and not line.startswith(" " * 9) and colon:
-                names = [name.strip() for name in head.split(",")]
-                texts.update(dict.fromkeys(names, text))
-            elif line.strip():
-                texts.update({name: f"{texts[name]} {line.strip()}" for name in names})
-    return {name: text.replace("``", "") for name, text in texts.items()}
-
-
-@main.command()
-@click.argument("engine", default="llama.cpp")
-@_settings_options
-def serve(engine: str, **settings: Any) -> None:
-    """Start ENGINE, print its URL, key and command, and serve until Ctrl-C."""
-    from courselib.engines import launch
-
-    given = {name: value for name, value in settings.items() if value is not None}
-    with launch(engine, **given) as server:
-        click.echo(f"url      {server.base_url}")
-        click.echo(f"key      {server.key}")
-        click.echo(f"command  {server.command}")
-        click.echo(_("Ready after {seconds:.1f} s. Stop with Ctrl-C.").format(seconds=server.start_s))
-        sys.stdout.flush()
-        try:
-            code = server.wait()
-        except KeyboardInterrupt:
-            click.echo()
-            return
-        raise server.engine.diagnose(server.logs(), code, server.command)
-
-
 @main.command(
     "llama-server",
     context_settings={"ignore_unknown_options": True, "help_option_names": []},
@@ -202,6 +157,8 @@ def build(lessons: tuple[str, ...], check: bool, execute: bool | None, root: Pat
     if not report.ok:
         sys.exit(FAILED)
 
+
+main.add_command(serve)
 
 if __name__ == "__main__":
     main()

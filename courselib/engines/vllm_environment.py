@@ -68,6 +68,11 @@ def interpreter() -> Path:
     return folder() / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
+def asked() -> str | None:
+    """The interpreter that the environment asks for, if it does."""
+    return os.environ.get(VARIABLE) or None
+
+
 def find(python: str | None = None) -> VllmEnvironment:
     """The environment to use.
 
@@ -77,9 +82,9 @@ def find(python: str | None = None) -> VllmEnvironment:
     Raises:
         EngineMissing: there is none, or the one asked for has no vLLM.
     """
-    if asked := python or os.environ.get(VARIABLE):
-        return probe(asked)
-    for found in (_here(), _own()):
+    if wanted := python or asked():
+        return probe(wanted)
+    for found in (_here(), own()):
         if found:
             return found
     if folder().exists():
@@ -128,11 +133,13 @@ def _here() -> VllmEnvironment | None:
     return _environment(sys.executable, whole, cpu) if whole else None
 
 
-def _own() -> VllmEnvironment | None:
+def own() -> VllmEnvironment | None:
+    """The course's own environment, if it is finished."""
     try:
-        return VllmEnvironment(**json.loads(stamp().read_text()))
+        found = VllmEnvironment(**json.loads(stamp().read_text()))
     except (OSError, ValueError, TypeError):
         return None
+    return found if Path(found.python).exists() else None
 
 
 def finish(found: VllmEnvironment) -> None:

@@ -1,0 +1,118 @@
+"""``courselib serve ENGINE``: one sub-command for each engine, its options made from the engine's settings.
+
+The launcher and the terminal cannot drift apart: names, defaults, choices and help come from one dataclass.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import types
+import typing
+from typing import Any
+
+import click
+
+from courselib.engines.base import Engine, EngineSettings
+from courselib.i18n import _
+
+DEFAULT_ENGINE = "llama.cpp"
+EVERYWHERE = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class Engines(click.Group):
+    """The engines there are, entry points of other packages included; the first one named by default."""
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        """The engines' names."""
+        from courselib.engines.registry import engine_names
+
+        return engine_names()
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command:
+        """The command that serves with that engine."""
+        from courselib.engines.registry import get_engine
+
+        engine = get_engine(name)
+        text = _("Start {engine}, print its URL, key and command, and serve until Ctrl-C.").format(engine=name)
+        return click.Command(
+            name,
+            params=_options(engine.settings_type),
+            callback=lambda **settings: serve_until_stopped(engine, settings),
+            help=text,
+            context_settings=dict(EVERYWHERE),
+        )
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Options without an engine are the default engine's."""
+        if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help")):
+            args = [DEFAULT_ENGINE, *args]
+        return super().parse_args(context, args)
+
+
+def _options(settings: type[EngineSettings]) -> list[click.Parameter]:
+    hints, texts = typing.get_type_hints(settings), field_help(settings)
+    return [_option(field, hints[field.name], texts.get(field.name, "")) for field in dataclasses.fields(settings)]
+
+
+def _option(field: dataclasses.Field[Any], annotation: Any, text: str) -> click.Option:
+    kind = _option_type(annotation)
+    name = field.name.replace("_", "-")
+    default = None if field.default is dataclasses.MISSING else field.default
+    shown = default not in (None, ())
+    if kind is bool:
+        return click.Option([f"--{name}/--no-{name}", field.name], default=default, show_default=shown, help=text)
+    return click.Option([f"--{name}", field.name], type=kind, default=default, show_default=shown, help=text)
+
+
+def _option_type(annotation: Any) -> Any:
+    """The click type of a settings field's annotation."""
+    if typing.get_origin(annotation) is typing.Literal:
+        return click.Choice(typing.get_args(annotation))
+    arguments = [part for part in typing.get_args(annotation) if part is not types.NoneType]
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
+        return _option_type(arguments[0])
+    return annotation if isinstance(annotation, type) and annotation in (int, float, str, bool) else str
+
+
+def field_help(settings: type) -> dict[str, str]:
+    """The sentence on each field, from the dataclass's own docstring and those of its bases."""
+    texts: dict[str, str] = {}
+    for cls in reversed(settings.__mro__):
+        block = (cls.__doc__ or "").partition("Args:")[2]
+        names: list[str] = []
+        for line in block.splitlines():
+            head, colon, text = line.strip().partition(": ")
+            if line.startswith(" " * 8) and not line.startswith(" " * 9) and colon:
+                names = [name.strip() for name in head.split(",")]
+                texts.update(dict.fromkeys(names, text))
+            elif line.strip():
+                texts.update({name: f"{texts[name]} {line.strip()}" for name in names})
+    return {name: text.replace("``", "") for name, text in texts.items()}
+
+
+def serve_until_stopped(engine: Engine, settings: dict[str, Any]) -> None:
+    """Launch, say where, and wait for Ctrl-C or the engine's end."""
+    from courselib.engines import launch
+
+    given = {name: value for name, value in settings.items() if value is not None}
+    with launch(engine.name, **given) as server:
+        click.echo(f"url      {server.base_url}")
+        click.echo(f"key      {server.key}")
+        click.echo(f"command  {server.command}")
+        click.echo(_("Ready after {seconds:.1f} s. Stop with Ctrl-C.").format(seconds=server.start_s))
+        sys.stdout.flush()
+        try:
+            code = server.wait()
+        except KeyboardInterrupt:
+            click.echo()
+            return
+        raise server.engine.diagnose(server.logs(), code, server.command)
+
+
+@click.command(cls=Engines, context_settings=dict(EVERYWHERE), subcommand_metavar="[ENGINE] [OPTIONS]")
+def serve() -> None:
+    """Start an engine and serve until Ctrl-C; `courselib serve ENGINE --help` lists its settings.
+
+    Without ENGINE it is llama.cpp: `courselib serve --context 2048`.
+    """
