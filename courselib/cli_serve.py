@@ -96,7 +96,16 @@ def serve_until_stopped(engine: Engine, settings: dict[str, Any]) -> None:
     from courselib.engines import launch
 
     given = {name: value for name, value in settings.items() if value is not None}
-    with launch(engine.name, **given) as server:
+    seen: set[str] = set()
+
+    def say_phase(phase: str, elapsed_s: float) -> None:
+        if phase not in seen:
+            seen.add(phase)
+            click.echo(f"{elapsed_s:6.1f} s  {phase}", err=True)
+
+    with launch(engine.name, on_phase=say_phase, **given) as server:
+        for note in server.notes:
+            click.echo(note, err=True)
         click.echo(f"url      {server.base_url}")
         click.echo(f"key      {server.key}")
         click.echo(f"command  {server.command}")

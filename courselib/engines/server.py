@@ -113,6 +113,11 @@ class Server:
             **{"base_url": self.url + self.engine.hub_path, "api_key": self.key or "none", **options}
         )
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was chosen for this machine when it was started, and why: a sentence each."""
+        return self._command.notes if self._command else ()
+
     def is_running(self) -> bool:
         """Whether the server is there: its process lives, or (attached) its address answers."""
         if self._process:

@@ -216,7 +216,7 @@ def _explain(said: str, doing: str) -> EngineMissing:
         ).format(package=match[1])
     else:
         text = _(
-            "vLLM could not be installed, at this step: {doing}. Check the network and run it again; what pip fetched is"
-            " kept."
+            "vLLM could not be installed, at this step: {doing}. Check the network and run it again; what pip fetched"
+            " is kept."
         ).format(doing=doing)
     return EngineMissing(text, details=details)
