@@ -67,11 +67,13 @@ def make_app(gateway: Gateway) -> Starlette:
         yield
         await gateway.close()
 
-    return Starlette(
+    app = Starlette(
         routes=[Route(path, endpoint(by_method), methods=list(by_method)) for path, by_method in handlers.items()],
         exception_handlers={404: empty, 405: empty},
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False
+    return app
 
 
 async def _answer(handler: Handler, gateway: Gateway, request: Request) -> Response:

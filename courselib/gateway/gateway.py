@@ -14,11 +14,16 @@ from courselib.gateway.service import Service
 ROUTER = "courselib-tgi-gateway"
 DIFFERENCES = (
     "frequency_penalty: TGI subtracts penalty * count / length, llama.cpp penalty * count",
-    "logprob: left out where a greedy choice follows penalties, and for tokens within a character",
+    "logprob: left out where a greedy choice follows penalties, and for all but the last token of a character",
     "id: left out for tokens of a character that the answer's end cut off",
     "seed: repeats an answer here, but not the answer TGI would give",
     "max_new_tokens: never exceeded, where TGI rounds more than 1024 up",
-    "watermark, regex grammars, tools, images: refused or without effect",
+    "prefill: always empty, as on a TGI without --enable-prefill-logprobs",
+    "top_tokens: no more than asked for, where TGI tells all of equal probability",
+    "watermark, regex grammars, tools: refused; images and adapters: without effect",
+    "CORS: closed to web pages, where TGI is open to all",
+    "routes: no /invocations, /vertex, /docs",
+    "metrics: none of a batch's steps",
 )
 
 

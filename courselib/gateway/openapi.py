@@ -1,4 +1,4 @@
-"""The published schema: TGI's routes, as this gateway answers them (OpenAPI 3.0.3, as TGI's)."""
+"""The published schema: TGI's routes, as this gateway answers them (OpenAPI 3.1)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _integer(low: int, high: int | None = None) -> Schema:
 
 
 def _nullable(schema: Schema) -> Schema:
-    return {**schema, "nullable": True}
+    return {"anyOf": [schema, {"type": "null"}]}
 
 
 def _array(items: Schema) -> Schema:
@@ -33,8 +33,8 @@ def _ref(name: str) -> Schema:
 
 COUNT = _integer(0)
 SEED = _integer(0, 2**64 - 1)
-POSITIVE: Schema = {"type": "number", "minimum": 0, "exclusiveMinimum": True}
-SHARE: Schema = {**POSITIVE, "maximum": 1, "exclusiveMaximum": True}
+POSITIVE: Schema = {"type": "number", "exclusiveMinimum": 0}
+SHARE: Schema = {**POSITIVE, "exclusiveMaximum": 1}
 PENALTY: Schema = {"type": "number", "minimum": -2, "maximum": 2}
 MAX_TOKENS = _integer(1, 2**32 - 1)
 FINISH_REASON: Schema = {"type": "string", "enum": ["length", "eos_token", "stop_sequence"]}
@@ -60,7 +60,7 @@ def _requests() -> dict[str, Schema]:
         "decoder_input_details": BOOLEAN,
         "seed": _nullable(SEED),
         "top_n_tokens": _nullable(_integer(0, 2**32 - 1)),
-        "grammar": {**_nullable(_ref("GrammarType"))},
+        "grammar": _nullable(_ref("GrammarType")),
         "adapter_id": _nullable(STRING),
     }
     kinds: Schema = {"type": "string", "enum": ["json", "json_object", "json_schema", "regex"]}
@@ -131,6 +131,7 @@ def _generation_answers() -> dict[str, Schema]:
             {"details": _nullable(_ref("StreamDetails")), "top_tokens": _array(_ref("Token"))},
         ),
         "ErrorResponse": _object({"error": STRING, "error_type": STRING}),
+        "StreamError": _object({"error": _object({"message": STRING, "http_status_code": COUNT})}),
         "SimpleToken": _object({"id": COUNT, "text": STRING, "start": COUNT, "stop": COUNT}),
         "TokenizeResponse": _array(_ref("SimpleToken")),
         "ChatTokenizeResponse": _object({"tokenize_response": _ref("TokenizeResponse"), "templated_text": STRING}),
@@ -141,10 +142,10 @@ def _openai_answers() -> dict[str, Schema]:
     usage = _object({"prompt_tokens": COUNT, "completion_tokens": COUNT, "total_tokens": COUNT})
     words = _object({"role": STRING, "content": STRING})
     logprob = _object({"token": STRING}, {"logprob": {"type": "number"}})
-    logprobs = _object({"content": _array({**logprob})})
+    logprobs = _object({"content": _array(logprob)})
     choice = {"index": COUNT, "message": words, "finish_reason": STRING, "logprobs": _nullable(logprobs)}
     delta = {"index": COUNT, "delta": words, "finish_reason": _nullable(STRING), "logprobs": _nullable(logprobs)}
-    text = {"index": COUNT, "text": STRING, "finish_reason": STRING, "logprobs": {"nullable": True, "type": "object"}}
+    text = {"index": COUNT, "text": STRING, "finish_reason": STRING, "logprobs": {"type": "null"}}
     return {
         "Usage": usage,
         "ChatCompletion": _object(
@@ -200,6 +201,13 @@ GENERATION = {
 KEY = {"401": _answer("The key is missing or wrong")}
 
 
+def _events(data: str, *, openai: bool = False) -> Schema:
+    """Events, whose data is JSON of that type or an error; OpenAI's end with a word that is no JSON."""
+    kinds = [_ref(data), _ref("StreamError" if openai else "ErrorResponse")]
+    text = {"type": "string", "contentMediaType": JSON, "contentSchema": {"anyOf": kinds}}
+    return _object({"data": {"anyOf": [text, {"const": "[DONE]"}]} if openai else text})
+
+
 def _post(summary: str, request: str, answer: Schema, *, keyed: bool = True) -> Schema:
     operation: Schema = {
         "summary": summary,
@@ -217,10 +225,10 @@ def document(version: str) -> Schema:
     """The schema of a gateway of that version."""
     sick = {"503": _answer("The engine cannot serve", json=ERROR)}
     health = _get("Whether the engine can serve", _answer("It can"), **sick)
-    stream = _ref("StreamResponse")
+    stream = _events("StreamResponse")
     whole = _answer("The answer", json=_array(_ref("GenerateResponse")), events=stream)
-    chat = _answer("The answer", json=_ref("ChatCompletion"), events=_ref("ChatCompletionChunk"))
-    text = _answer("The answers", json=_ref("CompletionFinal"), events=_ref("Chunk"))
+    chat = _answer("The answer", json=_ref("ChatCompletion"), events=_events("ChatCompletionChunk", openai=True))
+    text = _answer("The answers", json=_ref("CompletionFinal"), events=_events("Chunk", openai=True))
     tokens = _answer("The tokens", json=_ref("TokenizeResponse"))
     templated = _answer("The tokens", json=_ref("ChatTokenizeResponse"))
     paths = {
@@ -245,7 +253,7 @@ def document(version: str) -> Schema:
     schemas = {**_requests(), **_generation_answers(), **_openai_answers()}
     key = {"type": "http", "scheme": "bearer"}
     return {
-        "openapi": "3.0.3",
+        "openapi": "3.1.0",
         "info": {"title": title, "version": version},
         "paths": paths,
         "components": {"schemas": schemas, "securitySchemes": {"key": key}},

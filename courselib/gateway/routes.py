@@ -79,10 +79,19 @@ async def _encoding(gateway: Gateway, text: str, *, add_special: bool) -> list[d
     for piece in await gateway.service.engine.tokenize(text, add_special=add_special):
         # What the tokenizer adds of itself stands nowhere in the text.
         end = at + len(piece.data) if data.startswith(piece.data, at) else at
-        told = piece.data.decode("utf-8", "replace")
-        tokens.append({"id": piece.id, "text": told, "start": at, "stop": end})
+        start, stop = _whole_characters(data, at, end)
+        tokens.append({"id": piece.id, "text": data[start:stop].decode(), "start": start, "stop": stop})
         at = end
     return tokens
+
+
+def _whole_characters(data: bytes, start: int, stop: int) -> tuple[int, int]:
+    """The range, widened to whole characters: a token of half a character is told as standing at all of it."""
+    while start < stop and data[start] & 0xC0 == 0x80:
+        start -= 1
+    while start < stop < len(data) and data[stop] & 0xC0 == 0x80:
+        stop += 1
+    return start, stop
 
 
 async def health(gateway: Gateway, _request: Request) -> Response:

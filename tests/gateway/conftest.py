@@ -14,6 +14,13 @@ def gateway():
 
 
 @pytest.fixture(scope="session")
+def tiny():
+    """A gateway whose answers cannot be long."""
+    with courselib.launch("tgi-gateway", context=48) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
 def post(gateway):
     """POST a body and get the response; ``inputs`` are filled in where there are none."""
 

@@ -176,11 +176,9 @@ def test_what_is_no_request_is_told_in_plain_text(gateway, body, status, text):
 
 
 def test_nulls_are_taken_where_tgi_takes_them(post):
-    names = (
-        "best_of temperature repetition_penalty frequency_penalty top_p typical_p top_k return_full_text truncate seed"
-        " top_n_tokens grammar adapter_id"
-    ).split()
-    assert post(**dict.fromkeys(names), max_new_tokens=1).status_code == 200
+    numbers = ["best_of", "temperature", "repetition_penalty", "frequency_penalty", "top_p", "typical_p", "top_k"]
+    others = ["return_full_text", "truncate", "seed", "top_n_tokens", "grammar", "adapter_id"]
+    assert post(**dict.fromkeys(numbers + others), max_new_tokens=1).status_code == 200
 
 
 def test_fields_that_tgi_does_not_have_are_ignored(post):
