@@ -17,12 +17,24 @@ _WHERE = {
     "native": "courselib.engines.llamacpp_native",
     "Server": "courselib.engines.server",
     "setup": "courselib.environment",
+    "Chooser": "courselib.panels.chooser",
     "Deploy": "courselib.panels.deploy",
     "Playground": "courselib.panels.playground",
     "CourseError": "courselib.errors",
 }
 
-__all__ = ["CourseError", "Deploy", "Playground", "Server", "__version__", "attach", "launch", "native", "setup"]
+__all__ = [
+    "Chooser",
+    "CourseError",
+    "Deploy",
+    "Playground",
+    "Server",
+    "__version__",
+    "attach",
+    "launch",
+    "native",
+    "setup",
+]
 
 if TYPE_CHECKING:
     from courselib.engines import attach, launch
@@ -30,6 +42,7 @@ if TYPE_CHECKING:
     from courselib.engines.server import Server
     from courselib.environment import setup
     from courselib.errors import CourseError
+    from courselib.panels.chooser import Chooser
     from courselib.panels.deploy import Deploy
     from courselib.panels.playground import Playground
 
