@@ -55,7 +55,7 @@ class Tgi(Engine):
         from huggingface_hub import get_token
 
         assert isinstance(settings, TgiSettings)
-        if settings.port is not None:  # before ten gigabytes of image are fetched
+        if settings.port is not None:  # before gigabytes of image are fetched
             check_port(settings.host, settings.port)
         binary = _choose_binary(settings.binary)
         token = settings.token or get_token()

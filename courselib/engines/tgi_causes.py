@@ -39,9 +39,9 @@ CAUSES = (
         N_("Docker has no such image; check its name and tag."),
     ),
     Cause(
-        r"(?s)(No space left on device|no space left on device)",
+        r"[Nn]o space left on device",
         DownloadFailed,
-        N_("The disk is full; TGI's image takes more than ten gigabytes: make room, or set volume to another disk."),
+        N_("The disk is full; TGI's image and its models take many gigabytes: make room on it."),
     ),
     Cause(
         r"Not enough memory to handle (?P<n>\d+) prefill tokens",

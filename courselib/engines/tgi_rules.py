@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from courselib.errors import SettingsError
-from courselib.i18n import _
+from courselib.i18n import N_, _
 
 if TYPE_CHECKING:
     from courselib.engines.tgi_settings import TgiSettings
@@ -57,71 +57,71 @@ RULES = (
     Rule(
         lambda s: s.sharded is True and s.num_shard is not None and s.num_shard <= 1,
         "`sharded` is true but `num_shard` <= 1",
-        "Raise num_shard to 2 or more, or leave sharded out.",
+        N_("Raise num_shard to 2 or more, or leave sharded out."),
     ),
     Rule(
         lambda s: s.num_shard is not None and s.num_shard < 1,
         "`num_shard` cannot be < 1",
-        "Set num_shard to the number of GPUs to share the model, or leave it out to use all.",
+        N_("Set num_shard to the number of GPUs to share the model, or leave it out to use all."),
     ),
     Rule(
         lambda s: s.quantize == "exl2" and (s.num_shard or 1) > 1,
         "Sharding is currently not supported with `exl2` quantization",
-        "Set num_shard to 1, or choose another quantize.",
+        N_("Set num_shard to 1, or choose another quantize."),
     ),
     Rule(
         lambda s: s.max_input_tokens is not None and s.max_input_length is not None,
         "Both `max_input_tokens` ({max_input_tokens}) and `max_input_length` ({max_input_length}) are set. Please"
         " define only `max_input_tokens` as `max_input_length is deprecated for naming consistency.",
-        "Leave max_input_length out.",
+        N_("Leave max_input_length out."),
     ),
     Rule(
         lambda s: _not_below(s.longest_input, s.max_total_tokens),
         "`max_input_tokens`({longest_input}) must be < `max_total_tokens`({max_total_tokens})",
-        "The answer needs room beside the prompt: raise max_total_tokens, or lower max_input_tokens.",
+        N_("The answer needs room beside the prompt: raise max_total_tokens, or lower max_input_tokens."),
     ),
     Rule(
         lambda s: s.validation_workers is not None and s.validation_workers < 1,
         "`validation_workers` must be > 0",
-        "Leave validation_workers out for TGI's own 2.",
+        N_("Leave validation_workers out for TGI's own 2."),
     ),
     Rule(
         lambda s: _above(s.max_total_tokens, s.max_batch_total_tokens),
         "`max_total_tokens` must be <= `max_batch_total_tokens`. Given: {max_total_tokens} and"
         " {max_batch_total_tokens}",
-        "Leave max_batch_total_tokens out: models with FlashAttention ignore it anyway.",
+        N_("Leave max_batch_total_tokens out: models with FlashAttention ignore it anyway."),
     ),
     Rule(
         _prefill_below_input,
         "`max_batch_prefill_tokens` must be >= `max_input_tokens`. Given: {max_batch_prefill_tokens} and"
         " {longest_input}",
-        "Raise max_batch_prefill_tokens, or let prompts be read in chunks (prefill_chunking=True).",
+        N_("Raise max_batch_prefill_tokens, or let prompts be read in chunks (prefill_chunking=True)."),
     ),
     Rule(
         lambda s: _above(s.max_batch_prefill_tokens, s.max_batch_total_tokens),
         "`max_batch_prefill_tokens` must be <= `max_batch_total_tokens`. Given: {max_batch_prefill_tokens} and"
         " {max_batch_total_tokens}",
-        "Lower max_batch_prefill_tokens, or leave max_batch_total_tokens out.",
+        N_("Lower max_batch_prefill_tokens, or leave max_batch_total_tokens out."),
     ),
     Rule(
         lambda s: s.max_batch_size is not None and s.max_batch_size < 1,
         "`max_batch_size` must be > 0",
-        "Leave max_batch_size out: it is for hardware that pads its batches.",
+        N_("Leave max_batch_size out: it is for hardware that pads its batches."),
     ),
     Rule(
         lambda s: s.dtype is not None and s.quantize is not None and not s.quantize.startswith("bitsandbytes"),
         "Only 1 can be set between `dtype` and `quantize`, as they both decide how goes the final model.",
-        "Leave dtype out.",
+        N_("Leave dtype out."),
     ),
     Rule(
         lambda s: s.quantize is not None and s.on_cpu,
         "quantization is not available on CPU",
-        "Leave quantize out, or use llama.cpp, which is made for quantised models on CPUs.",
+        N_("Leave quantize out, or use llama.cpp, which is made for quantised models on CPUs."),
     ),
     Rule(
         lambda s: s.kv_cache_dtype == "fp8_e4m3fn" and s.on_cpu,
         "fp8_e4m3fn KV cache is not supported on IPEX CPU",
-        "Set kv_cache_dtype to 'fp8_e5m2', or leave it out.",
+        N_("Set kv_cache_dtype to 'fp8_e5m2', or leave it out."),
     ),
 )
 
