@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from courselib.engines.base import Cause, Command, Engine, EngineSettings, Memory, Metrics, parse_prometheus
+from courselib.engines.checks import check_whole
 from courselib.engines.llamacpp import ENGINE as LLAMACPP
 from courselib.engines.llamacpp import LlamaCppSettings
 from courselib.errors import EngineDied, PortTaken, SettingsError
@@ -71,7 +72,7 @@ class TgiGatewaySettings(EngineSettings):
         for name, low in LEAST.items():
             value = getattr(self, name)
             if value is not None:
-                _check_whole(name, value, low)
+                check_whole(name, value, low)
         if self.total_tokens > self.context:
             raise SettingsError(
                 _(
@@ -96,17 +97,6 @@ class TgiGatewaySettings(EngineSettings):
     def input_tokens(self) -> int:
         """``max_input_tokens``, the default filled in."""
         return self.total_tokens - 1 if self.max_input_tokens is None else self.max_input_tokens
-
-
-def _check_whole(name: str, value: object, low: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise SettingsError(_("{name} is {value!r}; give a whole number.").format(name=name, value=value))
-    if not low <= value < 2**31:
-        raise SettingsError(
-            _("{name} is {value}; choose a number from {low} to {high}.").format(
-                name=name, value=value, low=low, high=2**31 - 1
-            )
-        )
 
 
 class TgiGateway(Engine):

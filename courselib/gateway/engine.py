@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,14 +102,10 @@ class LlamaServer:
                 if answer.status_code != 200:
                     reason = _reason((await answer.aread()).decode())
                     raise _ungrammatical(reason) if "json_schema" in body and "grammar" in reason else failed(reason)
-                async for line in answer.aiter_lines():
-                    if line.startswith("error: "):
-                        raise failed(_reason(line.removeprefix("error: ")))
-                    if line.startswith("data: "):
-                        event = json.loads(line.removeprefix("data: "))
-                        if "error" in event:
-                            raise failed(_reason(json.dumps(event)))
-                        yield _chunk(event)
+                async for event in read_events(answer.aiter_bytes()):
+                    if "error" in event:
+                        raise failed(_reason(json.dumps(event)))
+                    yield _chunk(event)
         except httpx.HTTPError as error:
             raise failed(f"the llama.cpp server is gone ({type(error).__name__})") from None
 
@@ -124,6 +120,22 @@ class LlamaServer:
         if answer.status_code != 200:
             raise failed(_reason(answer.text))
         return answer.json()
+
+
+async def read_events(parts: AsyncIterator[bytes]) -> AsyncGenerator[dict[str, Any], None]:
+    """llama-server's events from the bytes of its stream.
+
+    Lines end with a line feed and nothing else: httpx's own reader of lines also breaks them at characters that a
+    model may well write (U+0085, U+2028) and that JSON lets stand.
+    """
+    rest = b""
+    async for part in parts:
+        *lines, rest = (rest + part).split(b"\n")
+        for line in lines:
+            kind, _colon, data = line.partition(b": ")
+            if kind in (b"data", b"error") and data.startswith(b"{"):
+                event = json.loads(data)
+                yield {"error": event} if kind == b"error" and "error" not in event else event
 
 
 def _ungrammatical(reason: str) -> TgiError:

@@ -10,12 +10,14 @@ from typing import Any
 
 KEEP_ALIVE_S = 15.0
 KEEP_ALIVE = b":\n\n"
+LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 DONE = b"data: [DONE]\n\n"
 
 
 def frame(body: Any) -> bytes:
-    """One event."""
-    return b"data: " + json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+    """One event. What some clients take for the end of a line is escaped, which to JSON is the same."""
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":")).translate(LINE_ENDS)
+    return b"data: " + text.encode() + b"\n\n"
 
 
 async def kept_alive(frames: AsyncIterator[bytes], every_s: float = KEEP_ALIVE_S) -> AsyncGenerator[bytes, None]:

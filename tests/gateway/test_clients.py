@@ -118,7 +118,7 @@ def test_openai_errors(gateway):
 
 
 # text_generation 0.7.0 wants an older huggingface_hub than the course has, so it cannot be installed beside it: what it
-# sends and reads was recorded from it.
+# sends was recorded from it. What it reads: an id for each token, a logprob or none (pydantic models in its types.py).
 RECORDED = {
     "inputs": PROMPT,
     "parameters": {
@@ -134,13 +134,14 @@ RECORDED = {
 def test_text_generation_client_as_recorded(gateway):
     answer = gateway.http.post("/", json=RECORDED)
     (body,) = answer.json()
-    assert body["details"]["generated_tokens"] == 5
+    assert 1 <= body["details"]["generated_tokens"] <= 5  # it may end by chance
     for token in body["details"]["tokens"]:
         assert isinstance(token["id"], int)
-        assert isinstance(token["logprob"], float)
+        assert isinstance(token.get("logprob", 0.0), float)
     assert body["details"]["seed"] is not None
     streamed = gateway.http.post("/", json={**RECORDED, "stream": True}).text
-    assert streamed.count("data: ") == 5
+    assert 1 <= streamed.count("data: ") <= 5
+    assert '"finish_reason"' in streamed
 
 
 def test_text_generation_client_chat_as_recorded(gateway):

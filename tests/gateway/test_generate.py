@@ -15,7 +15,8 @@ SMILEYS = "Smileys: 😀😃😄😁😆 and more: 😀😃😄😁"
 
 
 def test_parameters_left_out_sample_and_empty_ones_do_not(tiny):
-    prompt = " ".join([PROMPT] * 7)  # the answer is as long as what this leaves of the context
+    # The answer is as long as what this leaves of the context.
+    prompt = "My three favourite words, in no order and for no reason that I could tell you, are these: first of all,"
 
     def ask(body):
         (answer,) = tiny.http.post("/", json={"inputs": prompt, **body}).json()

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from courselib.gateway import sse
+from courselib.gateway.engine import read_events
 from tests.gateway.conftest import data
 
 PROMPT = "The capital of France is"
@@ -89,6 +90,24 @@ def test_an_error_in_openais_streams(gateway, path, body):
 
 def test_text_is_sent_as_it_is():
     assert sse.frame({"a": 'é"\n'}) == 'data: {"a":"é\\"\\n"}\n\n'.encode()
+
+
+def test_characters_that_end_a_line_elsewhere():
+    """Escaped towards clients, and read as they are from the engine, in pieces of any size."""
+    text = "a\x85b\u2028c\u2029d"
+    assert len(sse.frame(text).decode().splitlines()) == 2
+    assert data(sse.frame(text).decode().rstrip()) == text
+    sent = f'data: {{"content":"{text}"}}\n\ndata: {{"content":"e"}}\n\ndata: [DONE]\n\n'
+
+    async def parts(size):
+        for at in range(0, len(raw := sent.encode()), size):
+            yield raw[at : at + size]
+
+    async def collect(size):
+        return [event["content"] async for event in read_events(parts(size))]
+
+    for size in (1, 7, 1000):
+        assert asyncio.run(collect(size)) == [text, "e"]
 
 
 def test_a_comment_keeps_a_quiet_stream_alive():
