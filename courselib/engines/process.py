@@ -49,7 +49,8 @@ class EngineProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, **(environment or {})},
+            # What an engine that is killed leaves of temporary files goes away with our folder.
+            env={**os.environ, "TMPDIR": self._folder.name, **(environment or {})},
             **detach,
         )
         self.pid = self._read_pid()

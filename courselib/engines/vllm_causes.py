@@ -50,7 +50,7 @@ CAUSES = (
     Cause(
         r"(?P<words>max_num_batched_tokens \(\d+\) (?:is smaller than|must be greater than)[^.]*)",
         SettingsError,
-        N_("vLLM refuses max_num_batched_tokens ({words}); raise it."),
+        N_("vLLM says: {words}. Raise max_num_batched_tokens."),
     ),
     Cause(
         r"Bfloat16 is only supported on GPUs",
@@ -71,6 +71,16 @@ CAUSES = (
         r"SafetensorError|incomplete metadata, file not fully covered|HeaderTooLarge|InvalidHeader",
         ModelCorrupt,
         N_("A file of the model's weights is damaged or cut short; download it, or have it made, again."),
+    ),
+    Cause(
+        r"Couldn't instantiate the backend tokenizer",
+        ModelNotFound,
+        N_("The model's folder holds no tokenizer that vLLM can read (tokenizer.json); download it again."),
+    ),
+    Cause(
+        r"Not enough allowed NUMA nodes to bind threads of (?P<n>\d+)",
+        SettingsError,
+        N_("tensor_parallel_size is {n}, and on a CPU each part needs a NUMA node of its own; lower it."),
     ),
     Cause(
         r"Cannot find any model weights|No safetensors.* found|no .*weights.* found",

@@ -10,15 +10,13 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from courselib.engines.vllm_machine import BFLOAT16_CAPABILITY, CPU_BLOCK, GIB, MIB, Machine
+from courselib.engines.vllm_machine import BFLOAT16_CAPABILITY, CPU_BLOCK, CPU_PROCESSES, MIB, Machine
 from courselib.engines.vllm_settings import VllmSettings
 from courselib.errors import OutOfMemory, SettingsError
 from courselib.i18n import _
 
 GPU_BLOCK = 16
 CPU_DEFAULT_BLOCK = 128
-# Its three processes without weights and KV cache; measured: 2.0 GiB.
-CPU_PROCESSES = 2 * GIB
 BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
 SILENT_VARIABLE = "VLLM_CPU_KVCACHE_SPACE"
 
@@ -64,6 +62,11 @@ def _check_gpu(settings: VllmSettings, machine: Machine) -> None:
 
 
 def _check_cpu(settings: VllmSettings, machine: Machine) -> None:
+    if machine.free < CPU_PROCESSES:
+        raise OutOfMemory(
+            _("vLLM takes {needed} MiB before any model, but {free} MiB are free; stop other programs.")
+            .format(needed=CPU_PROCESSES // MIB, free=machine.free // MIB)
+        )  # fmt: skip
     _check_block(settings.block_size, CPU_BLOCK, _("a CPU"))
     if settings.tensor_parallel_size > machine.nodes:
         raise SettingsError(
@@ -165,7 +168,8 @@ def check_model(settings: VllmSettings, machine: Machine, config: Mapping[str, A
 
 def _check_one_request(settings: VllmSettings, machine: Machine, per_token: int, length: int) -> None:
     block = settings.block_size or (GPU_BLOCK if machine.gpus else CPU_DEFAULT_BLOCK)
-    needed = -(-length // block) * block * per_token
+    # vLLM keeps one block for itself.
+    needed = (-(-length // block) + 1) * block * per_token
     available = (settings.kv_cache_memory or 0) * settings.tensor_parallel_size
     if needed > available:
         raise SettingsError(
@@ -176,6 +180,6 @@ def _check_one_request(settings: VllmSettings, machine: Machine, per_token: int,
                 available=available // MIB,
                 length=length,
                 needed=-(-needed // MIB),
-                fits=available // (block * per_token) * block,
+                fits=max(available // (block * per_token) - 1, 0) * block,
             )
         )

@@ -19,6 +19,8 @@ GIB = 1 << 30
 BFLOAT16_CAPABILITY = 8.0
 CPU_BLOCK = 32
 CPU_KV_CACHE = 512 * MIB
+# vLLM's three processes without weights and KV cache; measured: 2.0 GiB.
+CPU_PROCESSES = 2 * GIB
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def _for_cpu(settings: PreparedVllm, machine: Machine) -> PreparedVllm:
         settings = replace(settings, cpus=machine.cpus)
     if settings.kv_cache_memory is None and settings.gpu_memory_utilization is None:
         # vLLM's own default takes 92 % of the machine's memory, or refuses to start where that is not free.
-        settings = replace(settings, kv_cache_memory=min(CPU_KV_CACHE, machine.free // 4))
+        settings = replace(settings, kv_cache_memory=max(1, min(CPU_KV_CACHE, (machine.free - CPU_PROCESSES) // 2)))
         notes.append(
             _("{n} MiB of KV cache, because vLLM would otherwise take nearly all the memory of the machine.").format(
                 n=(settings.kv_cache_memory or 0) // MIB

@@ -55,11 +55,63 @@ class VllmModel:
             ) from None
         if not isinstance(config, dict):
             raise ModelCorrupt(_("{path} cannot be read as JSON; download the model again.").format(path=path))
-        if not next(self.folder.glob("*.safetensors"), None):
-            raise ModelNotFound(
-                _("{folder} holds no weights (*.safetensors); download the model again.").format(folder=self.folder)
-            )
+        check_weights(self.folder)
         return config
+
+
+def check_weights(folder: Path) -> None:
+    """Make sure that the folder's weights are there and whole; reads headers only.
+
+    vLLM notices a file cut short after half a minute, and damage in a header as a lack of memory.
+
+    Raises:
+        ModelNotFound: there are none, or a file that the index names is missing.
+        ModelCorrupt: a file is no safetensors, or not as long as its header says.
+    """
+    files = {path.name for path in folder.glob("*.safetensors")}
+    if not files:
+        raise ModelNotFound(
+            _("{folder} holds no weights (*.safetensors); download the model again.").format(folder=folder)
+        )
+    if missing := _parts(folder) - files:
+        raise ModelNotFound(
+            _("{folder} lacks {file}, a part of its weights; download the model again.").format(
+                folder=folder, file=min(missing)
+            )
+        )
+    for name in files:
+        if not _is_whole(folder / name):
+            raise ModelCorrupt(
+                _("{file} is damaged or cut short; download the model, or have it made, again.").format(
+                    file=folder / name
+                )
+            )
+
+
+def _parts(folder: Path) -> set[str]:
+    """Files that the index of the weights names; empty where there is no index."""
+    index = folder / "model.safetensors.index.json"
+    try:
+        return set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()) if index.exists() else set()
+    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+        raise ModelCorrupt(
+            _("{path} cannot be read as JSON; download the model again.").format(path=index), details=str(error)
+        ) from None
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a safetensors file is as long as its header says (8 bytes of length, JSON, then the tensors)."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if not 2 <= length <= size - 8:
+            return False
+        try:
+            header = json.loads(file.read(length))
+            end = max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
+        except (ValueError, TypeError, LookupError, AttributeError):
+            return False
+    return bool(8 + length + end == size)
 
 
 def find_model(model: str, python: str) -> VllmModel:
@@ -122,11 +174,10 @@ def _in_cache(repository: str) -> Path | None:
 
     try:
         folder = Path(snapshot_download(repository, local_files_only=True))
-        index = folder / "model.safetensors.index.json"
-        weights = json.loads(index.read_text())["weight_map"].values() if index.exists() else ["model.safetensors"]
-    except (OSError, ValueError, LookupError):
+        check_weights(folder)
+    except (OSError, ValueError, ModelError):
         return None
-    return folder if all((folder / name).exists() for name in ("config.json", *weights)) else None
+    return folder if (folder / "config.json").exists() else None
 
 
 def _hub_reachable() -> bool:

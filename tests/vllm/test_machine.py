@@ -1,0 +1,79 @@
+"""What is chosen for a machine where nothing was asked for, and that it says why."""
+
+import pytest
+
+from courselib.engines import vllm_machine
+from courselib.engines.vllm_checks import kv_bytes_per_token
+from courselib.engines.vllm_machine import Machine
+from tests.vllm.machines import CPU, H100, OLD_CPU, SMOLLM2, T4, prepared
+
+MIB = 1 << 20
+
+
+def test_cpu():
+    ready = prepared(CPU)
+    assert (ready.dtype, ready.enforce_eager, ready.kv_cache_memory, ready.cpus) == ("auto", True, 512 * MIB, "0-1")
+    text = " ".join(ready.notes)
+    for words in ("On the CPU", "CPU_ATTN", "Eager", "512 MiB of KV cache"):
+        assert words in text
+    assert "bfloat16" not in text
+
+
+def test_what_was_asked_for_is_kept_and_not_explained():
+    asked = {"dtype": "float32", "enforce_eager": False, "kv_cache_memory": 400 * MIB, "cpus": "1"}
+    ready = prepared(CPU, **asked)
+    assert {name: getattr(ready, name) for name in asked} == asked
+    assert not any("Eager" in note or "KV cache" in note for note in ready.notes)
+
+
+def test_a_share_of_memory_asked_for_is_not_overruled_by_bytes():
+    assert prepared(CPU, gpu_memory_utilization=0.2).kv_cache_memory is None
+
+
+def test_a_small_machine_gets_less_kv_cache():
+    small = Machine(features=("avx2",), free=int(2.4 * 2**30), total=4 * 2**30)
+    assert prepared(small, max_model_len=1024).kv_cache_memory // MIB == 204
+    assert prepared(OLD_CPU).kv_cache_memory == 512 * MIB
+
+
+def test_a_processor_without_bfloat16_is_told():
+    assert any("no instructions for bfloat16" in note for note in prepared(OLD_CPU).notes)
+    assert not any("bfloat16" in note for note in prepared(OLD_CPU, dtype="float32").notes)
+
+
+def test_t4_gets_float16_and_is_told_why():
+    ready = prepared(T4)
+    assert (ready.dtype, ready.enforce_eager, ready.kv_cache_memory, ready.cpus) == ("float16", None, None, None)
+    assert "bfloat16 needs compute capability 8.0 and this GPU has 7.5" in " ".join(ready.notes)
+
+
+def test_newer_gpus_keep_the_models_format():
+    assert prepared(H100).dtype == "auto"
+    assert prepared(H100).notes == ("On the GPU (NVIDIA H100).",)
+
+
+def test_a_gpu_that_this_build_cannot_use_is_told():
+    from dataclasses import replace
+
+    assert "so Tesla T4 stays unused" in prepared(replace(CPU, spare_gpu="Tesla T4")).notes[0]
+
+
+def test_cores_in_words_of_vllm(monkeypatch):
+    for cores, words in (({0, 1}, "0-1"), ({3}, "3"), ({0, 2, 3}, "0,2,3"), (set(range(8)), "0-7")):
+        monkeypatch.setattr(vllm_machine.os, "sched_getaffinity", lambda _pid, cores=cores: cores, raising=False)
+        assert vllm_machine._cpus() == words
+
+
+@pytest.mark.parametrize(
+    ("config", "dtype", "expected"),
+    [
+        (SMOLLM2, "auto", 23_040),
+        (SMOLLM2, "float32", 46_080),
+        ({**SMOLLM2, "dtype": None, "head_dim": None}, "bfloat16", 23_040),
+        ({"text_config": SMOLLM2, "vision_config": {}}, "auto", 23_040),
+        ({"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 32, "torch_dtype": "float16"}, "auto", 256),
+        ({"model_type": "mamba"}, "auto", None),
+    ],
+)
+def test_bytes_of_kv_cache_for_a_token(config, dtype, expected):
+    assert kv_bytes_per_token(config, dtype) == expected
