@@ -26,7 +26,7 @@ from courselib.engines.tgi_causes import CAUSES
 from courselib.engines.tgi_rules import CPU_IMAGE, ignored
 from courselib.engines.tgi_settings import COUNTS, IMAGE, TgiSettings
 from courselib.errors import EngineMissing, ModelNotFound, PortTaken, SettingsError
-from courselib.i18n import _
+from courselib.i18n import N_, _
 
 if TYPE_CHECKING:
     import httpx
@@ -37,6 +37,15 @@ FLAGS = (
     "revision", *COUNTS, "waiting_served_ratio", "cuda_memory_fraction", "quantize", "dtype", "kv_cache_dtype",
     "cuda_graphs", "usage_stats",
 )  # fmt: skip
+# What the log says when a phase begins, the last one first.
+PHASES = (
+    (r"\bConnected\b", N_("ready")),
+    (r"Warming up model", N_("warming up")),
+    (r"Shard ready", N_("opening the server")),
+    (r"Starting shard", N_("loading weights")),
+    (r"Download file|Downloaded ", N_("downloading weights")),
+    (r"Starting check and download process", N_("looking for the weights")),
+)
 
 
 class Tgi(Engine):
@@ -80,6 +89,10 @@ class Tgi(Engine):
         run = [sys.executable, "-I", "-S", str(tgi_container.__file__), *shown]
         return Command(run=run, shown=shown, environment=secrets)
 
+    def phase(self, log: str) -> str:
+        """How far the start is, by the last line of the log that tells."""
+        return next((_(words) for pattern, words in PHASES if re.search(pattern, log)), _("starting"))
+
     def first_token(self, http: httpx.Client, model: str) -> None:  # noqa: ARG002 - TGI serves one model
         """Generate one token by TGI's own route."""
         http.post("/generate", json={"inputs": "Hello", "parameters": {"max_new_tokens": 1}}).raise_for_status()
@@ -91,9 +104,13 @@ class Tgi(Engine):
         return bool(kind.startswith("application/json") and answer.json().get("router") == "text-generation-router")
 
     def memory(self, log: str, rss: int) -> Memory:
-        """Of a container its own memory, as Docker counts it; TGI reports no sizes."""
+        """Of a container its own memory, as Docker counts it; of the KV cache TGI reports tokens, and no bytes."""
         container = re.search(r"^container (\S+)$", log, re.MULTILINE)
-        return Memory(rss=tgi_docker.container_bytes(container[1]) if container else rss)
+        tokens = re.search(r"Setting max batch total tokens to (\d+)", log)
+        return Memory(
+            rss=tgi_docker.container_bytes(container[1]) if container else rss,
+            kv_cache_tokens=int(tokens[1]) if tokens else None,
+        )
 
     def metrics(self, http: httpx.Client) -> Metrics:
         """From ``/metrics``; the speed is the mean over all requests so far."""
