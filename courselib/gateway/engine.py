@@ -37,7 +37,8 @@ class Chunk:
     """What one event of llama-server tells: the newest token, and bytes up to and including it.
 
     ``number`` counts the tokens so far. llama-server holds tokens back until a character is whole, so that it may
-    be more than one higher than before. ``last`` marks the end, whose ``number`` counts and which has no token.
+    be more than one higher than before. ``last`` marks the end, whose ``number`` counts and which has no token;
+    ``ended`` says that the model itself ended the answer.
     """
 
     number: int
@@ -46,6 +47,7 @@ class Chunk:
     logprob: float | None = None
     top: tuple[Likely, ...] = ()
     last: bool = False
+    ended: bool = False
 
 
 class LlamaServer:
@@ -161,7 +163,7 @@ def _logprob(entry: dict[str, Any]) -> float | None:
 def _chunk(event: dict[str, Any]) -> Chunk:
     number = int(event["tokens_predicted"])
     if event["stop"]:
-        return Chunk(number, last=True)
+        return Chunk(number, last=True, ended=event.get("stop_type") == "eos")
     (entry,) = event["completion_probabilities"]
     likeliest = entry.get("top_probs", entry.get("top_logprobs", []))
     top = [(other["id"], bytes(other["bytes"]), _logprob(other)) for other in likeliest]

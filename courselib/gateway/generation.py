@@ -60,20 +60,21 @@ class Generator:
         undecided: Token | None = None
         async for chunk in chunks:
             if undecided:
-                yield self._finish(undecided, "eos_token" if chunk.last else None)
+                yield self._finish(undecided, "eos_token" if chunk.ended else None)
                 undecided = None
             if self.result.finish_reason:
                 return
             ready = [Token(number, "", None, False) for number in await self._held(chunk)]
             if not chunk.last:
                 newest = await self._token(chunk)
-                # Whether a special token ended the answer is only told by what follows.
-                if newest.special and len(self.result.tokens) + len(ready) + 1 < self._new_tokens:
+                # Whether a special token, or one after half a character, ended the answer is told by what follows.
+                half = bool(self._decoder.getstate()[0])
+                if (newest.special or half) and len(self.result.tokens) + len(ready) + 1 < self._new_tokens:
                     undecided = newest
                 else:
                     ready.append(newest)
-            for token in ready:
-                yield self._finish(token, None)
+            for number, token in enumerate(ready, 1):
+                yield self._finish(token, "eos_token" if chunk.ended and number == len(ready) else None)
                 if self.result.finish_reason:
                     return
 

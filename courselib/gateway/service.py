@@ -7,7 +7,8 @@ import contextlib
 import random
 import time
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 from courselib.gateway import translate, validation
 from courselib.gateway.admission import Admission
@@ -26,7 +27,6 @@ class Answer:
     generation: Generation
     seed: int | None
     input_length: int
-    begin: float = field(default_factory=time.perf_counter)
     validation_s: float = 0.0
     queue_s: float = 0.0
     inference_s: float = 0.0
@@ -50,6 +50,17 @@ class Event:
 
     token: Token
     answer: Answer
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A request that has passed: the prompt's tokens, how many may come, how they are chosen, the grammar."""
+
+    prompt: list[int]
+    most: int
+    sampling: validation.Sampling
+    seed: int | None
+    schema: dict[str, Any] | None
 
 
 class Service:
@@ -108,8 +119,8 @@ class Service:
         assert answer is not None  # an answer without a token is an error
         return answer
 
-    async def _run(self, request: GenerateRequest) -> AsyncGenerator[Event, None]:
-        begin = time.perf_counter()
+    async def _plan(self, request: GenerateRequest) -> Plan:
+        """What to generate, all of TGI's checks passed."""
         given, limits = request.parameters, self.limits
         validation.check_parameters(given, limits)
         validation.check_inputs(request.inputs, given.truncate, limits)
@@ -119,32 +130,38 @@ class Service:
         schema = validation.check_grammar(given.grammar)
         validation.check_supported(given)
         sampling = validation.sampling(given)
-        seed = (random.randrange(2**32 - 1) if given.seed is None else given.seed) if sampling.sampled else None  # noqa: S311
+        drawn = random.randrange(translate.SEEDS) if given.seed is None else given.seed  # noqa: S311 - no secret
+        return Plan(prompt, most, sampling, drawn if sampling.sampled else None, schema)
+
+    async def _run(self, request: GenerateRequest) -> AsyncGenerator[Event, None]:
+        begin = time.perf_counter()
+        plan = await self._plan(request)
+        top_n = request.parameters.top_n_tokens or 0
         generator = Generator(
             self.engine,
-            given.stop,
-            new_tokens=most,
-            logprobs=translate.tells_logprob(sampling),
-            top_n=given.top_n_tokens or 0,
+            request.parameters.stop,
+            new_tokens=plan.most,
+            logprobs=translate.tells_logprob(plan.sampling),
+            top_n=top_n,
         )
-        answer = Answer(generator.result, seed, len(prompt), begin)
+        body = translate.completion_body(
+            plan.prompt, plan.sampling, new_tokens=plan.most, seed=plan.seed, top_n=top_n,
+            context=self.limits.max_total_tokens, schema=plan.schema,
+        )  # fmt: skip
+        answer = Answer(generator.result, plan.seed, len(plan.prompt))
         answer.validation_s = time.perf_counter() - begin
-        async with self.admission.place(len(prompt) + most):
-            answer.queue_s = time.perf_counter() - begin - answer.validation_s
-            body = translate.completion_body(
-                prompt, sampling, new_tokens=most, seed=seed, top_n=given.top_n_tokens or 0,
-                context=limits.max_total_tokens, schema=schema,
-            )  # fmt: skip
+        async with self.admission.place(len(plan.prompt) + plan.most):
             start = time.perf_counter()
+            answer.queue_s = start - begin - answer.validation_s
             async with (
                 contextlib.aclosing(self.engine.complete(body)) as chunks,
                 contextlib.aclosing(generator.tokens(chunks)) as tokens,
             ):
                 async for token in tokens:
-                    answer.inference_s = time.perf_counter() - start
-                    answer.total_s = time.perf_counter() - begin
+                    now = time.perf_counter()
+                    answer.inference_s, answer.total_s = now - start, now - begin
                     if token.finish_reason:
-                        self.metrics.finished(answer, most)
+                        self.metrics.finished(answer, plan.most)
                     yield Event(token, answer)
         if not generator.result.finish_reason:
             raise incomplete()

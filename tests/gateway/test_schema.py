@@ -68,7 +68,7 @@ def test_no_undocumented_answer(tiny, schema, path, method):
 
     @hypothesis.given(case=operation.as_strategy())
     @hypothesis.settings(
-        max_examples=25 if method == "post" else 2,
+        max_examples=15 if method == "post" else 2,
         deadline=None,
         derandomize=True,
         database=None,
