@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import psutil
 
 from courselib.engines.base import Cause, Command, Engine, EngineSettings, Memory, Metrics, parse_prometheus
+from courselib.engines.checks import check_choice, check_whole
 from courselib.environment import cores
 from courselib.errors import EngineDied, EngineMissing, ModelCorrupt, OutOfMemory, PortTaken, SettingsError
 from courselib.i18n import N_, _
@@ -74,13 +75,13 @@ class LlamaCppSettings(EngineSettings):
 
     def __post_init__(self) -> None:
         for name, low in (("context", 1), ("parallel", 1), ("batch", 1), ("ubatch", 1)):
-            _check_whole(name, getattr(self, name), low)
+            check_whole(name, getattr(self, name), low)
         for name, low in (("threads", 1), ("gpu_layers", 0)):
             if getattr(self, name) is not None:
-                _check_whole(name, getattr(self, name), low)
+                check_whole(name, getattr(self, name), low)
         for name in ("cache_type_k", "cache_type_v"):
-            _check_choice(name, getattr(self, name), CACHE_TYPES)
-        _check_choice("flash_attn", self.flash_attn, ("on", "off", "auto"))
+            check_choice(name, getattr(self, name), CACHE_TYPES)
+        check_choice("flash_attn", self.flash_attn, ("on", "off", "auto"))
         if self.parallel > self.context:
             raise SettingsError(
                 _("parallel is {parallel} but context only {context}: each slot needs a token at least; raise context.")
@@ -98,26 +99,6 @@ class LlamaCppSettings(EngineSettings):
                     "cache_type_v={value!r} needs FlashAttention; set flash_attn to 'on', or cache_type_v to 'f16'."
                 ).format(value=self.cache_type_v)
             )
-
-
-def _check_whole(name: str, value: object, low: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise SettingsError(_("{name} is {value!r}; give a whole number.").format(name=name, value=value))
-    if not low <= value < 2**31:
-        raise SettingsError(
-            _("{name} is {value}; choose a number from {low} to {high}.").format(
-                name=name, value=value, low=low, high=2**31 - 1
-            )
-        )
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise SettingsError(
-            _("{name} is {value!r}; choose one of {choices}.").format(
-                name=name, value=value, choices=", ".join(choices)
-            )
-        )
 
 
 def kv_cache_bytes(settings: LlamaCppSettings, header: GgufHeader) -> int:

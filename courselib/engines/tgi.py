@@ -53,6 +53,7 @@ class Tgi(Engine):
 
     name = "tgi"
     settings_type = TgiSettings
+    hub_path = ""
     causes: ClassVar[tuple[Cause, ...]] = CAUSES
     # Docker's client and the removal of the container have their share in it: tgi_container.
     grace_s = 10.0
