@@ -2,5 +2,5 @@
 
 
 def pytest_collection_modifyitems(items):
-    """Browser tests last: Playwright leaves an event loop in the main thread, and ``asyncio.run`` refuses to run then."""
+    """Browser tests last: Playwright leaves an event loop running, in which ``asyncio.run`` refuses to work."""
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
