@@ -6,6 +6,7 @@ Uses the ``openai`` client, as a learner would; adds times, the tokens' bytes, a
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
     from openai import OpenAI
 
     from courselib.engines.server import Server
+
+
+CONTEXT_OF_VLLM = re.compile(r"maximum context length is (?P<most>\d+) tokens.*your prompt contains")
+# A server may list all that is wrong with a request; the rest is in the details.
+LONGEST_WORDS = 240
 
 
 @dataclass(frozen=True)
@@ -201,6 +207,19 @@ def _bytes(entry: Any) -> bytes:
     return bytes(entry.bytes) if entry.bytes is not None else entry.token.encode()
 
 
+def _is_refusal_in_stream(error: Exception) -> bool:
+    """Whether the answer began well and then said that the request is wrong, as vLLM does for some.
+
+    Such an error has no HTTP status of its own; its body tells one.
+    """
+    import openai
+
+    if not isinstance(error, openai.APIError) or isinstance(error, openai.APIConnectionError):
+        return False
+    code = error.body.get("code") if isinstance(error.body, dict) else None
+    return isinstance(code, int) and 400 <= code < 500
+
+
 def explain(error: Exception, server: Server) -> CourseError:
     """A client's exception as one of ours; the original's words are in the details."""
     import openai
@@ -208,7 +227,8 @@ def explain(error: Exception, server: Server) -> CourseError:
     details = f"{type(error).__name__}: {error}"
     if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
         return Unauthorized(_("The server wants another key; attach to it with the right one."), details=details)
-    if isinstance(error, openai.APIStatusError):
+    if isinstance(error, openai.APIStatusError) or _is_refusal_in_stream(error):
+        assert isinstance(error, openai.APIError)
         body = error.body if isinstance(error.body, dict) else {}
         if body.get("type") == "exceed_context_size_error":
             return PromptTooLong(
@@ -217,7 +237,16 @@ def explain(error: Exception, server: Server) -> CourseError:
                 ).format(n=body.get("n_prompt_tokens"), most=body.get("n_ctx")),
                 details=details,
             )
-        words = str(body.get("message") or error.message).rstrip(".")
+        words = " ".join(str(body.get("message") or error.message).split()).rstrip(".")
+        if found := CONTEXT_OF_VLLM.search(words):
+            return PromptTooLong(
+                _("The prompt does not fit into the context of {most} tokens; shorten it, or start with more.").format(
+                    most=found["most"]
+                ),
+                details=details,
+            )
+        if len(words) > LONGEST_WORDS:
+            words = words[:LONGEST_WORDS].rstrip() + "…"
         return RequestRefused(_("The server refused the request: {words}.").format(words=words), details=details)
     try:
         server.check()

@@ -157,8 +157,8 @@ def test_attach_finds_out_the_engine(server):
 
 
 REFUSED = {
-    "prompt longer than the context": ({"prompt": LONG * 4}, errors.RequestError, "1024"),
-    "answer longer than the context": ({"max_tokens": 5000}, errors.RequestError, "5000"),
+    "prompt longer than the context": ({"prompt": LONG * 4}, errors.PromptTooLong, "context of 1024 tokens"),
+    "answer longer than the context": ({"max_tokens": 5000}, errors.RequestRefused, "5000"),
     "temperature too hot": ({"temperature": 3.0}, errors.RequestRefused, "temperature"),
     "top_p of zero": ({"top_p": 0}, errors.RequestRefused, "top_p"),
     "more alternatives than allowed": ({"logprobs": True, "top_logprobs": 50}, errors.RequestRefused, "20"),
