@@ -114,6 +114,8 @@ class Engine(ABC):
     name: ClassVar[str]
     settings_type: ClassVar[type[EngineSettings]]
     causes: ClassVar[tuple[Cause, ...]] = ()
+    # What the log says when a phase of the start begins, and what to call it, in order; none for a start of a second.
+    phases: ClassVar[tuple[tuple[str, str], ...]] = ()
     grace_s: ClassVar[float] = 2.0
     start_timeout_s: ClassVar[float] = 60.0
     # Below the server's address, what huggingface_hub's client wants; TGI's own routes are at the root.
@@ -131,9 +133,9 @@ class Engine(ABC):
     def command(self, settings: EngineSettings, *, port: int, key: str) -> Command:
         """The command for prepared settings. Pure: the same settings give the same command."""
 
-    def phase(self, log: str) -> str:  # noqa: ARG002 - the log is for engines that take long to start
-        """How far the start is, in a few words for a person; empty for engines that start at once."""
-        return ""
+    def passed(self, log: str) -> list[str]:
+        """The phases of the start that the log has reached, in order, in words for a person."""
+        return [_(words) for pattern, words in self.phases if re.search(pattern, log)]
 
     def is_healthy(self, http: httpx.Client) -> bool:
         """Whether the engine's health route says that it can serve."""

@@ -43,8 +43,9 @@ def launch(
         engine: its name; ``courselib.engines.registry.engine_names()`` lists them.
         timeout_s: seconds it may take to start, downloads not counted; ``None`` takes the engine's own.
         on_wait: called at each poll with the seconds since the start; what it raises ends the launch.
-        on_phase: called at each poll with how far the start is and the seconds since; engines that start at once have
-            no phases. By default a line in the terminal or below the cell shows them.
+        on_phase: called with each phase of the start, once it has begun, and again at each poll while it lasts, and
+            with the seconds since the start; engines that start at once have no phases. By default a line in the
+            terminal or below the cell shows them.
         settings: the engine's settings, e.g. those of ``LlamaCppSettings``.
 
     Returns:
@@ -62,15 +63,23 @@ def launch(
         check_port(ready.host, ready.port)
     server = _start(chosen, ready, Path(asked.model).name)
     line = PhaseLine(chosen.name)
+    told = 0
+
+    def tell_phases(elapsed_s: float) -> None:
+        """The one that lasts, and those that have begun since the last poll, however short they were."""
+        nonlocal told
+        passed = chosen.passed(server.logs())
+        for phase in passed[max(told - 1, 0) :]:
+            (on_phase or line)(phase, elapsed_s)
+        told = len(passed)
 
     def watch(elapsed_s: float) -> None:
         if on_wait:
             on_wait(elapsed_s)
-        if phase := chosen.phase(server.logs()):
-            (on_phase or line)(phase, elapsed_s)
+        tell_phases(elapsed_s)
 
     try:
-        _wait_until_ready(server, timeout_s or chosen.start_timeout_s, watch)
+        tell_phases(_wait_until_ready(server, timeout_s or chosen.start_timeout_s, watch))
     except BaseException:  # an interrupt of the cell, too, must leave nothing running
         server.stop()
         raise
@@ -124,7 +133,8 @@ def _start(engine: Engine, settings: EngineSettings, asked_model: str) -> Server
     )
 
 
-def _wait_until_ready(server: Server, timeout_s: float, on_wait: Callable[[float], None]) -> None:
+def _wait_until_ready(server: Server, timeout_s: float, on_wait: Callable[[float], None]) -> float:
+    """Poll until the first token; the seconds it took."""
     import httpx
 
     start = time.monotonic()
@@ -144,7 +154,7 @@ def _wait_until_ready(server: Server, timeout_s: float, on_wait: Callable[[float
             if server.engine.is_healthy(server.http):
                 server.engine.first_token(server.http, "")
                 server.start_s = time.monotonic() - start
-                return
+                return server.start_s
         except httpx.HTTPError:
             pass  # not listening yet, or gone again: the next round looks at the process first
         # A fixed part of what was waited already: quick engines are noticed at once, slow ones are left in peace.

@@ -37,14 +37,14 @@ FLAGS = (
     "revision", *COUNTS, "waiting_served_ratio", "cuda_memory_fraction", "quantize", "dtype", "kv_cache_dtype",
     "cuda_graphs", "usage_stats",
 )  # fmt: skip
-# What the log says when a phase begins, the last one first.
 PHASES = (
-    (r"\bConnected\b", N_("ready")),
-    (r"Warming up model", N_("warming up")),
-    (r"Shard ready", N_("opening the server")),
-    (r"Starting shard", N_("loading weights")),
-    (r"Download file|Downloaded ", N_("downloading weights")),
+    (r"", N_("starting")),
     (r"Starting check and download process", N_("looking for the weights")),
+    (r"Download file|Downloaded ", N_("downloading weights")),
+    (r"Starting shard", N_("loading weights")),
+    (r"Shard ready", N_("opening the server")),
+    (r"Warming up model", N_("warming up")),
+    (r"\bConnected\b", N_("ready")),
 )
 
 
@@ -55,6 +55,7 @@ class Tgi(Engine):
     settings_type = TgiSettings
     hub_path = ""
     causes: ClassVar[tuple[Cause, ...]] = CAUSES
+    phases = PHASES
     # Docker's client and the removal of the container have their share in it: tgi_container.
     grace_s = 10.0
     # Weights are downloaded inside, by TGI itself.
@@ -89,10 +90,6 @@ class Tgi(Engine):
         shown = [*tgi_docker.run_words(settings, port=port), "--model-id", model, *_flags(settings)]
         run = [sys.executable, "-I", "-S", str(tgi_container.__file__), *shown]
         return Command(run=run, shown=shown, environment=secrets)
-
-    def phase(self, log: str) -> str:
-        """How far the start is, by the last line of the log that tells."""
-        return next((_(words) for pattern, words in PHASES if re.search(pattern, log)), _("starting"))
 
     def first_token(self, http: httpx.Client, model: str) -> None:  # noqa: ARG002 - TGI serves one model
         """Generate one token by TGI's own route."""

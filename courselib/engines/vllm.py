@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 GIB = 1 << 30
 BIND = "VLLM_CPU_OMP_THREADS_BIND"
-# What the log says when a phase begins, the last one first.
 PHASES = (
-    (r"Application startup complete", N_("ready")),
-    (r"Starting vLLM server|Supported tasks", N_("opening the server")),
-    (r"Warming up model|init engine \(profile, create kv cache, warmup model\)", N_("warming up")),
-    (r"KV cache size: [\d,]+ tokens", N_("KV cache allocated")),
-    (r"Loading weights took|Model loading took", N_("measuring memory")),
-    (r"Starting to load model", N_("loading weights")),
-    (r"Initializing a V1 LLM engine", N_("starting the engine")),
+    (r"", N_("importing vLLM")),
     (r"non-default args", N_("reading the model's settings")),
+    (r"Initializing a V1 LLM engine", N_("starting the engine")),
+    (r"Starting to load model", N_("loading weights")),
+    (r"Loading weights took|Model loading took", N_("measuring memory")),
+    (r"KV cache size: [\d,]+ tokens", N_("KV cache allocated")),
+    (r"Warming up model|init engine \(profile, create kv cache, warmup model\)", N_("warming up")),
+    (r"Starting vLLM server|Supported tasks", N_("opening the server")),
+    (r"Application startup complete", N_("ready")),
 )
 
 
@@ -43,6 +43,7 @@ class Vllm(Engine):
     name = "vllm"
     settings_type = VllmSettings
     causes: ClassVar[tuple[Cause, ...]] = CAUSES
+    phases = PHASES
     # Idle it ends within a second; while a request runs it waits for that forever.
     grace_s = 3.0
     # Compiling the model takes two minutes on a busy processor; 30 s are enough without.
@@ -82,13 +83,6 @@ class Vllm(Engine):
             environment={**bind, "VLLM_API_KEY": key, "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"},
             notes=getattr(settings, "notes", ()),
         )
-
-    def phase(self, log: str) -> str:
-        """How far the start is, by the last line of the log that tells."""
-        for pattern, words in PHASES:
-            if re.search(pattern, log):
-                return _(words)
-        return _("importing vLLM")
 
     def recognise(self, http: httpx.Client) -> bool:
         """VLLM tells its version, and says whose its models are."""

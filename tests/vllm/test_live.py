@@ -45,10 +45,11 @@ def ask(server, **options):
 
 def test_phases_pass_in_order_while_it_starts(server, phases):
     times, names = zip(*phases, strict=True)
-    passed = list(dict.fromkeys(names))
-    assert passed[:3] == ["importing vLLM", "reading the model's settings", "starting the engine"]
-    assert {"loading weights", "warming up"} <= set(passed)
-    assert list(names) == sorted(names, key=passed.index), "no phase comes back"
+    declared = [words for _pattern, words in server.engine.phases]
+    assert list(names) == sorted(names, key=declared.index), "no phase comes back"
+    assert names[0] == declared[0]
+    # What vLLM logs differs a little between machines; that a whole log has them all is tested on a recorded one.
+    assert len(set(names)) >= 6
     assert list(times) == sorted(times)
     assert times[-1] <= server.start_s
 
