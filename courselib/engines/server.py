@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from courselib.controls.clients.endpoint import Endpoint
 from courselib.engines.base import Command, Engine, EngineSettings, Memory, Metrics, served_model_name
 from courselib.errors import EngineDied, Unauthorized, Unreachable
 from courselib.i18n import _
@@ -98,6 +99,20 @@ class Server:
         """The name under which the server serves its model."""
         self.check()
         return served_model_name(self.http)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """What a program must know to make a call to this server."""
+        # Slots share out the context; each engine has its own name for it.
+        context = getattr(self.settings, "max_model_len", None) or getattr(self.settings, "context", 0)
+        return Endpoint(
+            url=self.url,
+            key=self.key or "",
+            model=self.model,
+            engine=self.engine.name,
+            file=self.settings.model if self.settings else "",
+            context=context // getattr(self.settings, "parallel", 1),
+        )
 
     def openai(self, **options: Any) -> OpenAI:
         """An ``openai.OpenAI`` pointed at this server; ``options`` go to its constructor."""
