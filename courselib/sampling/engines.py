@@ -1,0 +1,298 @@
+"""Each engine's pipeline, from controls and the tokens so far.
+
+What is not set in the controls takes the engine's own default, which differs: llama.cpp has temperature 0.8, top_k 40,
+top_p 0.95 and min_p 0.05, transformers top_k 50, vLLM and TGI have everything off. Read in the source of llama.cpp
+0c1e57098, llama-cpp-python 0.3.36, vLLM 0.32.0, TGI 3.3.7 and transformers 5.19, and run against the first four of
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from courselib.controls.controls import Controls
+from courselib.errors import SettingsError
+from courselib.i18n import N_, _
+from courselib.sampling.dry import Dry
+from courselib.sampling.penalties import LogitBias, NoEnd, NoRepeatNgram, Penalties
+from courselib.sampling.pipeline import Pipeline
+from courselib.sampling.stages import Greedy, Stage, Temperature
+from courselib.sampling.truncation import MinP, TopK, TopNSigma, TopP, Typical, Xtc
+
+LLAMA_CPP_ORDER = ("penalties", "dry", "top_n_sigma", "top_k", "typ_p", "top_p", "min_p", "xtc", "temperature")
+# TGI's order in llama.cpp's names, as the gateway asks for it.
+GATEWAY_ORDER = ("penalties", "temperature", "top_k", "top_p", "typ_p")
+# ``--sampler-seq`` and ``samplers`` take these letters, too.
+LLAMA_CPP_LETTERS = dict(zip("edskypmxt", LLAMA_CPP_ORDER, strict=True))
+# llama.cpp: how many of the last tokens penalties and DRY look back on.
+LAST_N = 64
+# vLLM raises lower ones, but for 0.
+LEAST_VLLM_TEMPERATURE = 0.01
+NEUTRAL = {
+    "temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "typical_p": 1.0, "repetition_penalty": 1.0,
+    "presence_penalty": 0.0, "frequency_penalty": 0.0, "no_repeat_ngram_size": 0, "dry_multiplier": 0.0,
+    "dry_base": 1.75, "dry_allowed_length": 2, "min_tokens": 0, "ignore_eos": False, "logit_bias": {},
+}  # fmt: skip
+LLAMA_CPP_DEFAULTS = {**NEUTRAL, "temperature": 0.8, "top_k": 40, "top_p": 0.95, "min_p": 0.05}
+UNDEFINED_TYPICAL = N_(
+    "llama.cpp does not drop tokens that are forbidden or outside top_n_sigma, and typical_p then computes with 0 times"
+    " infinity: which tokens it keeps is not defined."
+)
+
+
+@dataclass(frozen=True)
+class Context:
+    """The tokens before the one that is to be chosen.
+
+    Args:
+        prompt: ids of the prompt's tokens.
+        output: ids of those generated so far.
+        ends: ids of the tokens that end an answer; needed for ``min_tokens`` and ``ignore_eos``.
+        breakers: sequences of ids at which DRY's runs end; see ``breakers_within``.
+    """
+
+    prompt: tuple[int, ...] = ()
+    output: tuple[int, ...] = ()
+    ends: tuple[int, ...] = ()
+    breakers: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """Prompt and output."""
+        return self.prompt + self.output
+
+
+NOTHING = Context()
+
+
+class _Settings:
+    """Controls with an engine's defaults for what is not set."""
+
+    def __init__(self, controls: Controls, defaults: Mapping[str, Any], *, without: str = "") -> None:
+        lacking = without.split()
+        given = controls.given()
+        self.ignored = tuple(name for name in lacking if given.get(name) not in (None, NEUTRAL[name]))
+        self._values = {**defaults, **given, **{name: NEUTRAL[name] for name in lacking}}
+
+    def __getattr__(self, name: str) -> Any:
+        return self._values[name]
+
+
+def llama_cpp(
+    controls: Controls,
+    context: Context = NOTHING,
+    *,
+    order: Sequence[str] | str = LLAMA_CPP_ORDER,
+    last_n: int = LAST_N,
+    top_n_sigma: float = -1.0,
+    xtc_probability: float = 0.0,
+    xtc_threshold: float = 0.1,
+    min_keep: int = 0,
+) -> Pipeline:
+    """llama-server's pipeline: its default chain, or any order.
+
+    Args:
+        controls: what is set; the rest takes llama.cpp's defaults.
+        context: the tokens so far.
+        order: names as in the request field ``samplers``, or its letters; what is left out does not happen.
+        last_n: tokens that penalties and DRY look back on (``repeat_last_n``, ``dry_penalty_last_n``).
+        top_n_sigma: see ``TopNSigma``.
+        xtc_probability: see ``Xtc``.
+        xtc_threshold: see ``Xtc``.
+        min_keep: tokens that typ_p, top_p, min_p and xtc keep in any case.
+
+    Raises:
+        SettingsError: the order names what is no stage, or what cannot be predicted (mirostat and adaptive_p depend
+            on the tokens drawn before, infill on the vocabulary).
+    """
+    settings = _Settings(controls, LLAMA_CPP_DEFAULTS, without="no_repeat_ngram_size min_tokens")
+    window = context.tokens[-last_n:] if last_n > 0 else ()
+    stages: dict[str, Stage] = {
+        "penalties": _penalties(settings, repeated=window, counted=window),
+        "dry": Dry(
+            settings.dry_multiplier, settings.dry_base, settings.dry_allowed_length, window, context.breakers
+        ),
+        "top_n_sigma": TopNSigma(top_n_sigma),
+        "top_k": TopK(settings.top_k, ties=False),
+        "typ_p": Typical(settings.typical_p, ties=False, min_keep=min_keep),
+        "top_p": TopP(settings.top_p, min_keep),
+        "min_p": MinP(settings.min_p, min_keep),
+        "xtc": Xtc(xtc_probability, xtc_threshold, min_keep),
+        "temperature": _temperature(settings.temperature),
+    }  # fmt: skip
+    names = _names(order)
+    chain = [stages[name] for name in names]
+    first = (LogitBias(settings.logit_bias), NoEnd(context.ends if settings.ignore_eos else (), "ignore_eos"))
+    return Pipeline("llama.cpp", (*first, *chain), settings.ignored, _undefined(first[1:], chain))
+
+
+def llama_cpp_native(
+    controls: Controls, context: Context = NOTHING, *, chat: bool = False, last_n: int = LAST_N
+) -> Pipeline:
+    """``llama_cpp.Llama``'s pipeline, which cannot be reordered.
+
+    Its penalties look back on the output only, for only generated tokens are shown to the sampler.
+
+    Args:
+        controls: what is set; the rest takes the library's defaults.
+        context: the tokens so far.
+        chat: whether it is ``create_chat_completion``, whose default temperature is 0.2.
+        last_n: tokens that penalties look back on (``last_n_tokens_size`` of the constructor).
+    """
+    defaults = {**LLAMA_CPP_DEFAULTS, "temperature": 0.2} if chat else LLAMA_CPP_DEFAULTS
+    lacking = "no_repeat_ngram_size dry_multiplier min_tokens ignore_eos"
+    settings = _Settings(controls, defaults, without=lacking)
+    window = context.output[-last_n:] if last_n > 0 else ()
+    stages = (
+        LogitBias(settings.logit_bias),
+        _penalties(settings, repeated=window, counted=window),
+        TopK(settings.top_k, ties=False),
+        Typical(settings.typical_p, ties=False),
+        TopP(settings.top_p),
+        MinP(settings.min_p),
+        _temperature(settings.temperature),
+    )
+    return Pipeline("llama_cpp.Llama", stages, settings.ignored)
+
+
+def vllm(controls: Controls, context: Context = NOTHING) -> Pipeline:
+    """The pipeline of vLLM (V1 model runner): temperature first, then min_p, top_k and top_p."""
+    settings = _Settings(controls, NEUTRAL, without="typical_p no_repeat_ngram_size dry_multiplier")
+    temperature = settings.temperature
+    notes: tuple[str, ...] = ()
+    if 0 < temperature < LEAST_VLLM_TEMPERATURE:
+        notes = (_("vLLM raises a temperature of {value:g} to {least:g}.").format(
+            value=temperature, least=LEAST_VLLM_TEMPERATURE),)  # fmt: skip
+        temperature = LEAST_VLLM_TEMPERATURE
+    stages = (
+        NoEnd(context.ends if settings.min_tokens > len(context.output) else ()),
+        LogitBias(settings.logit_bias, strict=True),
+        _penalties(settings, repeated=context.tokens, counted=context.output),
+        _temperature(temperature),
+        MinP(settings.min_p),
+        TopK(settings.top_k, ties=True),
+        TopP(settings.top_p, ties="high"),
+    )
+    return Pipeline("vLLM", stages, settings.ignored, notes)
+
+
+def tgi(controls: Controls, context: Context = NOTHING) -> Pipeline:
+    """TGI's pipeline, for requests that sample (``do_sample``), or greedily at temperature 0."""
+    lacking = "min_p presence_penalty no_repeat_ngram_size dry_multiplier min_tokens ignore_eos logit_bias"
+    settings = _Settings(controls, NEUTRAL, without=lacking)
+    stages = (
+        _penalties(settings, repeated=context.tokens, counted=context.tokens, relative=True),
+        _temperature(settings.temperature),
+        TopK(settings.top_k, ties=True),
+        TopP(settings.top_p, ties="high"),
+        Typical(settings.typical_p, ties=True),
+    )
+    return Pipeline("TGI", stages, settings.ignored)
+
+
+def tgi_gateway(controls: Controls, context: Context = NOTHING) -> Pipeline:
+    """The gateway's: TGI's order and defaults, llama.cpp's rules; penalties look at the whole context.
+
+    Its frequency penalty counts occurrences, as llama.cpp's does, not shares, as TGI's.
+    """
+    lacking = "min_p presence_penalty no_repeat_ngram_size dry_multiplier min_tokens ignore_eos logit_bias"
+    settings = _Settings(controls, NEUTRAL, without=lacking)
+    stages = (
+        _penalties(settings, repeated=context.tokens, counted=context.tokens),
+        _temperature(settings.temperature),
+        TopK(settings.top_k, ties=False),
+        TopP(settings.top_p),
+        Typical(settings.typical_p, ties=False),
+    )
+    return Pipeline("TGI gateway", stages, settings.ignored)
+
+
+def transformers(controls: Controls, context: Context = NOTHING) -> Pipeline:
+    """``generate`` of transformers with ``do_sample=True``, or greedily at temperature 0."""
+    lacking = "presence_penalty frequency_penalty dry_multiplier ignore_eos"
+    settings = _Settings(controls, {**NEUTRAL, "top_k": 50}, without=lacking)
+    stages = (
+        LogitBias(settings.logit_bias, strict=True),
+        _penalties(settings, repeated=context.tokens, counted=()),
+        NoRepeatNgram(settings.no_repeat_ngram_size, context.tokens),
+        NoEnd(context.ends if settings.min_tokens > len(context.output) else ()),
+        _temperature(settings.temperature),
+        TopK(settings.top_k, ties=True),
+        TopP(settings.top_p, ties="high"),
+        MinP(settings.min_p),
+        Typical(settings.typical_p, ties=True),
+    )
+    return Pipeline("transformers", stages, settings.ignored)
+
+
+# By the names of engines as ``courselib.launch`` knows them; the other two by their package's.
+PIPELINES: Mapping[str, Callable[[Controls, Context], Pipeline]] = {
+    "llama.cpp": llama_cpp,
+    "llama_cpp": llama_cpp_native,
+    "vllm": vllm,
+    "tgi": tgi,
+    "tgi-gateway": tgi_gateway,
+    "transformers": transformers,
+}
+
+
+def pipeline(engine: str, controls: Controls, context: Context = NOTHING) -> Pipeline:
+    """The pipeline of an engine by its name.
+
+    Raises:
+        SettingsError: there is no pipeline of that name.
+    """
+    if engine not in PIPELINES:
+        raise SettingsError(
+            _("There is no pipeline for {engine!r}; there are {names}.").format(
+                engine=engine, names=", ".join(PIPELINES)
+            )
+        )
+    return PIPELINES[engine](controls, context)
+
+
+def _temperature(value: float) -> Stage:
+    return Temperature(value) if value > 0 else Greedy()
+
+
+def _penalties(
+    settings: _Settings, *, repeated: tuple[int, ...], counted: tuple[int, ...], relative: bool = False
+) -> Penalties:
+    return Penalties(
+        settings.repetition_penalty,
+        settings.presence_penalty,
+        settings.frequency_penalty,
+        repeated,
+        counted,
+        relative,
+    )
+
+
+def _names(order: Sequence[str] | str) -> list[str]:
+    names = [LLAMA_CPP_LETTERS.get(letter, letter) for letter in order] if isinstance(order, str) else list(order)
+    names = ["typ_p" if name == "typical_p" else name for name in names]
+    for name in names:
+        if name not in LLAMA_CPP_ORDER:
+            raise SettingsError(
+                _("{name!r} is no stage whose effect can be told beforehand; llama.cpp has {names}.").format(
+                    name=name, names=", ".join(LLAMA_CPP_ORDER)
+                )
+            )
+    return names
+
+
+def _undefined(first: Sequence[Stage], chain: Sequence[Stage]) -> tuple[str, ...]:
+    """The note on llama.cpp's typ_p, where tokens that an earlier stage has set to -inf still stand in its list."""
+    forbidden = any(stage.is_on for stage in first)
+    for stage in chain:
+        if not stage.is_on:
+            continue
+        if isinstance(stage, TopNSigma):
+            forbidden = True
+        elif isinstance(stage, TopP | MinP):
+            forbidden = False
+        elif isinstance(stage, Typical) and forbidden:
+            return (_(UNDEFINED_TYPICAL),)
+    return ()
