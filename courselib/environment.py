@@ -17,6 +17,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+from courselib import __version__
 from courselib.i18n import _
 
 CPU_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "neon", "asimd")
@@ -137,7 +138,7 @@ def setup() -> None:
     graphics = ", ".join(gpu.name for gpu in gpus()) or _("no GPU")
     print(
         _("courselib {version} on Python {python}: {cores} cores, {memory} GiB of memory, {gpu}").format(
-            version=version("courselib"),
+            version=__version__,
             python=platform.python_version(),
             cores=cores(),
             memory=round(psutil.virtual_memory().total / 2**30),

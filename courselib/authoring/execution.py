@@ -17,9 +17,8 @@ from courselib.authoring.source import Cell, Lesson
 from courselib.authoring.tags import TAGS
 from courselib.i18n import _
 
-# As long as the tests give nbval.
-CELL_TIMEOUT_S = 120
-KERNEL = "python3"
+# As long as the tests give nbval: vLLM's start takes half a minute, and two on a busy machine.
+CELL_TIMEOUT_S = 300
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _LAST_LINES = 12
 _SKIP = "skip-execution"
@@ -45,8 +44,10 @@ def execute(built: Built, lesson: Lesson, folder: Path, language: str) -> None:
         language: of what panels and messages say.
 
     Raises:
-        LessonError: a cell failed, took longer than two minutes, or killed the kernel.
+        LessonError: a cell failed, took longer than five minutes, or killed the kernel; or there is no such
+            kernel.
     """
+    from jupyter_client.kernelspec import NoSuchKernel
     from nbclient import NotebookClient
     from nbclient.exceptions import CellControlSignal, CellExecutionError, DeadKernelError
 
@@ -60,7 +61,7 @@ def execute(built: Built, lesson: Lesson, folder: Path, language: str) -> None:
     client = NotebookClient(
         notebook,
         timeout=CELL_TIMEOUT_S,
-        kernel_name=KERNEL,
+        kernel_name=lesson.kernel,
         skip_cells_with_tag=_SKIP,
         record_timing=False,
         store_widget_state=False,
@@ -73,6 +74,9 @@ def execute(built: Built, lesson: Lesson, folder: Path, language: str) -> None:
         client.execute(env=_kernel_environment(language))
     except (CellExecutionError, CellControlSignal, DeadKernelError, RuntimeError) as error:
         refuse([_failure(built, lesson, at[0], error)])
+    except NoSuchKernel:
+        text = _("there is no kernel {kernel} on this machine; get it with: courselib install {kernel}")
+        refuse([lesson.problem(text.format(kernel=lesson.kernel))])
     finally:
         for cell in skipped:
             cell.metadata.tags.remove(_SKIP)

@@ -15,10 +15,9 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from courselib.authoring import frame
 from courselib.authoring.project import Project
 from courselib.authoring.prose import Translate, render
-from courselib.authoring.source import Cell, Lesson
+from courselib.authoring.source import DEFAULT_KERNEL, KERNELS, Cell, Lesson
 from courselib.authoring.tags import notebook_tags
 
-_KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 # Without a version: what runs the notebook is not what built it.
 _LANGUAGE = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"}
 ID_LENGTH = HASH_LENGTH = 16
@@ -73,17 +72,18 @@ def assemble(lesson: Lesson, project: Project, path: str, *, language: str, vari
     _number(cells)
     about = {"built_from": lesson.path, "language": language, "variant": variant, "minutes": lesson.minutes}
     about |= {"needs": list(lesson.needs), "level": lesson.level}
-    metadata = {"kernelspec": _KERNEL, "language_info": _LANGUAGE, "courselib": about}
+    kernel = {"display_name": KERNELS[lesson.kernel], "language": "python", "name": lesson.kernel}
+    metadata = {"kernelspec": kernel, "language_info": _LANGUAGE, "courselib": about}
     return Built(new_notebook(cells=cells, metadata=metadata), origins, code_hash(lesson))
 
 
 def code_hash(lesson: Lesson) -> str:
-    """What a lesson's outputs depend on: its code cells and which of them run.
+    """What a lesson's outputs depend on: its code cells, which of them run, and in which kernel.
 
     The generated set-up cell is left out, since it names the version: a release does not change what lessons answer.
     """
-    code = [[cell.source, sorted(cell.tags)] for cell in lesson.cells if cell.kind == "code"]
-    return _hash(json.dumps(code))
+    code: list[Any] = [[cell.source, sorted(cell.tags)] for cell in lesson.cells if cell.kind == "code"]
+    return _hash(json.dumps(code if lesson.kernel == DEFAULT_KERNEL else [lesson.kernel, *code]))
 
 
 def to_text(notebook: NotebookNode) -> str:

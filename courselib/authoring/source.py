@@ -18,6 +18,9 @@ from courselib.i18n import _
 
 LEVELS = ("beginner", "intermediate", "advanced")
 NEEDS = ("llama.cpp", "vllm", "tgi", "gpu", "docker", "download")
+# Kernels by name, each with what menus call it.
+KERNELS = {"python3": "Python 3 (ipykernel)", "vllm": "vLLM"}
+DEFAULT_KERNEL = "python3"
 # What lets JupyterLab open the text itself as a notebook; not ours to judge.
 IGNORED_FRONT_MATTER = {"jupytext", "kernelspec"}
 MAX_MINUTES = 120
@@ -56,6 +59,7 @@ class Lesson:
         minutes: how long it takes, 1 to 120.
         needs: what it needs, of ``NEEDS``; empty when Python packages are enough.
         level: one of ``LEVELS``.
+        kernel: name of the kernel it runs in, one of ``KERNELS``.
         cells: the cells, in order.
     """
 
@@ -65,6 +69,7 @@ class Lesson:
     minutes: int
     needs: tuple[str, ...]
     level: str
+    kernel: str
     cells: tuple[Cell, ...]
 
     def problem(self, text: str, cell: Cell | None = None, offset: int = 0) -> Problem:
@@ -104,7 +109,14 @@ def read_lesson(root: Path, path: Path) -> Lesson:
     refuse(problems)
     front = notebook.metadata
     return Lesson(
-        path.stem, where, front.title, front.minutes, tuple(front.get("needs") or ()), front.level, tuple(cells)
+        name=path.stem,
+        path=where,
+        title=front.title,
+        minutes=front.minutes,
+        needs=tuple(front.get("needs") or ()),
+        level=front.level,
+        kernel=front.get("kernel", DEFAULT_KERNEL),
+        cells=tuple(cells),
     )
 
 
@@ -139,7 +151,7 @@ def _front_matter_problems(where: str, front: Mapping[str, Any]) -> Iterator[Pro
     def wrong(text: str) -> Problem:
         return Problem(where, 1, 0, text)
 
-    known = {"title", "minutes", "needs", "level"}
+    known = {"title", "minutes", "needs", "level", "kernel"}
     for key in sorted(front.keys() - known - IGNORED_FRONT_MATTER):
         if key != "jupyter":
             yield wrong(
@@ -157,6 +169,12 @@ def _front_matter_problems(where: str, front: Mapping[str, Any]) -> Iterator[Pro
     needs = front.get("needs", None)
     if not isinstance(needs, list) or any(need not in NEEDS for need in needs):
         yield wrong(_("the front matter needs a list 'needs', empty or of: {needs}.").format(needs=", ".join(NEEDS)))
+    kernel = front.get("kernel", DEFAULT_KERNEL)
+    if kernel not in KERNELS:
+        yield wrong(_("the front matter's kernel is one of: {kernels}.").format(kernels=", ".join(KERNELS)))
+    elif kernel != DEFAULT_KERNEL and kernel not in (needs or ()):
+        # By its needs the tests know what cannot run on a machine.
+        yield wrong(_("a lesson in the kernel {kernel} needs {kernel}; add it to 'needs'.").format(kernel=kernel))
 
 
 def _cell_problems(where: str, raw: nbformat.NotebookNode, number: int, line: int) -> Iterator[Problem]:

@@ -63,15 +63,12 @@ def launch(
         check_port(ready.host, ready.port)
     server = _start(chosen, ready, Path(asked.model).name)
     line = PhaseLine(chosen.name)
-    told = 0
 
     def tell_phases(elapsed_s: float) -> None:
         """The one that lasts, and those that have begun since the last poll, however short they were."""
-        nonlocal told
-        passed = chosen.passed(server.logs())
-        for phase in passed[max(told - 1, 0) :]:
+        for phase in chosen.passed(server.logs())[max(len(server.phases) - 1, 0) :]:
+            server.phases.setdefault(phase, elapsed_s)
             (on_phase or line)(phase, elapsed_s)
-        told = len(passed)
 
     def watch(elapsed_s: float) -> None:
         if on_wait:

@@ -56,6 +56,8 @@ class Server:
         self.asked_model = asked_model
         self.start_s: float | None = None
         """Seconds from launch to the first token; ``None`` for a server that was not started here."""
+        self.phases: dict[str, float] = {}
+        """The phases of its start, and the seconds after which each was seen; none where a start takes a second."""
         self._process = process
         self._command = command
 

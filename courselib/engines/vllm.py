@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import httpx
 
 GIB = 1 << 30
-BIND = "VLLM_CPU_OMP_THREADS_BIND"
 PHASES = (
     (r"", N_("importing vLLM")),
     (r"non-default args", N_("reading the model's settings")),
@@ -75,7 +74,7 @@ class Vllm(Engine):
         assert isinstance(settings, VllmSettings)
         program = str(Path(settings.python).with_name("vllm")) if settings.python else "vllm"
         run = [program, "serve", settings.model, *_flags(settings, port)]
-        bind = {BIND: settings.cpus} if settings.cpus else {}
+        bind = {vllm_environment.BIND: settings.cpus} if settings.cpus else {}
         return Command(
             run=run,
             shown=[*(f"{name}={value}" for name, value in bind.items()), *run],

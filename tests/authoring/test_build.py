@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 
 import pytest
 
@@ -174,6 +175,35 @@ def test_commands_beside_this_python_are_found(tmp_path, monkeypatch):
     root = make_project(tmp_path, bytes=LESSON.replace("len(text), len(text.encode())", "!courselib version"))
     assert build(root).ok
     assert code_cells(notebook(root, "bytes"))[1].outputs[0].text.strip() == courselib.__version__
+
+
+def test_a_lesson_may_name_another_kernel(tmp_path, monkeypatch):
+    """One that the test makes: this Python, under the name of vLLM's kernel and with a word of its own."""
+    folder = tmp_path / "jupyter" / "kernels" / "vllm"
+    folder.mkdir(parents=True)
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec = {"argv": argv, "display_name": "", "language": "python", "env": {"WHICH": "another"}}
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    text = LESSON.replace("needs: []", "needs: [vllm]\nkernel: vllm").replace(
+        "len(text), len(text.encode())", 'import os\nos.environ.get("WHICH")'
+    )
+    root = make_project(tmp_path, bytes=text)
+    report = build(root)
+    assert report.ok, report
+    made = notebook(root, "bytes")
+    assert made.metadata.kernelspec == {"display_name": "vLLM", "language": "python", "name": "vllm"}
+    assert code_cells(made)[1].outputs[0].data["text/plain"] == "'another'"
+
+    # The outputs are those of the one kernel, not of the other.
+    (root / "lessons" / "bytes.md").write_text(text.replace("kernel: vllm", "kernel: python3"), encoding="utf-8")
+    assert "not the code its outputs came from" in str(build(root, check=True))
+
+
+def test_a_kernel_that_is_not_there_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("jupyter_client.kernelspec.KernelSpecManager._find_spec_directory", lambda _self, _name: None)
+    root = make_project(tmp_path, bytes=LESSON.replace("needs: []", "needs: [vllm]\nkernel: vllm"))
+    assert "no kernel vllm on this machine; get it with: courselib install vllm" in str(build(root))
 
 
 def test_a_dead_kernel_is_an_error_with_its_cell(tmp_path):

@@ -92,6 +92,16 @@ BREAKS = {
     "minutes in range": ("minutes: 5", "minutes: 0", "1: the front matter needs minutes"),
     "unknown level": ("level: beginner", "level: easy", "1: the front matter needs a level: beginner,"),
     "unknown need": ("needs: []", "needs: [tpu]", "1: the front matter needs a list 'needs'"),
+    "unknown kernel": (
+        "level: beginner",
+        "level: beginner\nkernel: julia",
+        "1: the front matter's kernel is one of: python3, vllm.",
+    ),
+    "a kernel that is not needed": (
+        "level: beginner",
+        "level: beginner\nkernel: vllm",
+        "1: a lesson in the kernel vllm needs vllm; add it to 'needs'.",
+    ),
     "unknown key": (
         "level: beginner",
         "level: beginner\nauthor: me",

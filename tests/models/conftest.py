@@ -6,6 +6,8 @@ import sys
 import pytest
 from huggingface_hub import constants
 
+from courselib.engines import vllm_environment
+from courselib.errors import EngineMissing
 from courselib.models import resolve
 from tests.models.fake_hub import FakeHub
 
@@ -55,11 +57,16 @@ def hub_environment(hub, cache, tmp_path):
 
 @pytest.fixture(scope="session")
 def convert_python():
-    """An interpreter with torch, transformers and gguf."""
+    """An interpreter with torch, transformers and gguf: vLLM's, unless another one is named or this one has them."""
     import importlib.util
 
     if named := os.environ.get("COURSELIB_CONVERT_PYTHON"):
         return named
     if all(importlib.util.find_spec(name) for name in ("torch", "transformers", "gguf", "accelerate")):
         return sys.executable
-    pytest.skip("needs torch, transformers, gguf and accelerate; name a Python with them in COURSELIB_CONVERT_PYTHON")
+    try:
+        return vllm_environment.find().python
+    except EngineMissing as error:
+        if os.environ.get("COURSELIB_REQUIRE_VLLM") == "1":
+            pytest.fail(f"COURSELIB_REQUIRE_VLLM=1, but: {error.message}")
+        pytest.skip(f"needs torch, transformers, gguf and accelerate. {error.message}")
