@@ -1,75 +1,77 @@
-"""The program that makes the same call without us, one for each client.
+"""The programs that make the same call without us, one for each client that can.
 
 Every program runs as it stands, imports nothing of ours, and has no argument that the call does not have.
 """
 
 from __future__ import annotations
 
-import json
-import shlex
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from courselib.engines.server import Server
+from courselib.controls.catalogue import CONTROLS
+from courselib.controls.clients import (
+    curl_command,
+    hub_client,
+    llama_cpp_library,
+    openai_client,
+    text_generation_client,
+    vllm_library,
+)
+from courselib.controls.clients.endpoint import Endpoint
+from courselib.controls.controls import Controls
+from courselib.controls.route import Plan, Route
+from courselib.controls.routes import ROUTES
 
-OPENAI_IMPORT = "from openai import OpenAI"
-HUB_IMPORT = "from huggingface_hub import InferenceClient"
-# Arguments of huggingface_hub's chat_completion by their OpenAI name; it has no others of ours.
-HUB_NAMES = ("temperature", "top_p", "max_tokens", "seed", "logprobs", "top_logprobs")
+__all__ = ["Endpoint", "openai_arguments", "programs"]
 
-
-def chat_programs(server: Server, messages: list[dict[str, str]], options: Mapping[str, Any]) -> dict[str, str]:
-    """Programs that stream this chat call, by the name of the client they use."""
-    call = {name: value for name, value in options.items() if value is not None}
-    hub_call = {name: call[name] for name in HUB_NAMES if name in call}
-    return {
-        "openai": _python(OPENAI_IMPORT, "chat.completions.create", server, messages, call),
-        "huggingface_hub": _python(HUB_IMPORT, "chat_completion", server, messages, hub_call),
-        "curl": _curl(server, messages, call),
-    }
+openai_arguments = openai_client.arguments
+OPENAI_PATHS = ("/v1/chat/completions", "/v1/completions")
 
 
-def _literal(value: object, indent: str = "    ") -> str:
-    """A value as Python text in the usual style: double quotes, one message a line."""
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, list):
-        inside = "".join(f"{indent}    {_literal(item, indent + '    ')},\n" for item in value)
-        return f"[\n{inside}{indent}]"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{_literal(key)}: {_literal(item)}" for key, item in value.items()) + "}"
-    return repr(value)
+def programs(plan: Plan, prompt: str | list[dict[str, str]], endpoint: Endpoint) -> dict[str, str]:
+    """Programs that make this call, by the name of the client they use.
+
+    Args:
+        plan: the call.
+        prompt: messages for a route that takes a chat, else a text.
+        endpoint: the server that it goes to.
+    """
+    route, found = plan.route, {}
+    if route.path in OPENAI_PATHS:
+        found["openai"] = openai_client.program(plan, prompt, endpoint)
+    if route.path == OPENAI_PATHS[0] or route.nest:
+        found["huggingface_hub"] = hub_client.program(plan, prompt, endpoint)
+    if route.nest and text_generation_client.takes(plan):
+        found["text_generation"] = text_generation_client.program(plan, prompt, endpoint)
+    if endpoint.file and endpoint.engine == "llama.cpp":
+        library = ROUTES["llama_cpp.Llama chat" if route.takes == "messages" else "llama_cpp.Llama"]
+        found["llama_cpp"] = _commented(plan, library, prompt, endpoint, llama_cpp_library.program)
+    if endpoint.file and endpoint.engine == "vllm":
+        library = ROUTES["vLLM SamplingParams"]
+        found["vllm"] = _commented(plan, library, prompt, endpoint, vllm_library.program)
+    found["curl"] = curl_command.program(plan, prompt, endpoint)
+    return found
 
 
-def _python(
-    import_line: str, method: str, server: Server, messages: list[dict[str, str]], call: Mapping[str, Any]
-) -> str:
-    """A program for a Python client: OpenAI's and Hugging Face's differ in their names only."""
-    arguments = {"model": server.model, "messages": messages, **call, "stream": True}
-    lines = [
-        import_line,
-        "",
-        f"client = {import_line.rpartition(' ')[2]}(",
-        f"    base_url={_literal(server.base_url)},",
-        f"    api_key={_literal(server.key or 'none')},",
-        ")",
-        f"stream = client.{method}(",
-        *(f"    {name}={_literal(value)}," for name, value in arguments.items()),
-        ")",
-        "for chunk in stream:",
-        "    if chunk.choices and chunk.choices[0].delta.content:",
-        '        print(chunk.choices[0].delta.content, end="", flush=True)',
+def carried_over(controls: Controls, here: Route, there: Route) -> Controls:
+    """Controls that mean on another route what these mean here: defaults that differ are set.
+
+    Defaults that are words (as the rest of the context) have no value to set.
+    """
+    changes = {}
+    for name in CONTROLS:
+        default = here.table[name].default
+        if getattr(controls, name) is None and default != there.table[name].default and not isinstance(default, str):
+            changes[name] = default
+    return controls.with_(**changes)
+
+
+def _commented(plan: Plan, library: Route, prompt: Any, endpoint: Endpoint, program: Any) -> str:
+    """A library's program, below comments on what it does not do as the server does."""
+    other = library.plan(carried_over(plan.controls, plan.route, library))
+    known = {(line.control, line.text) for line in plan.report if line.matters}
+    comments = [
+        f"# {line.control}: {line.text}\n"
+        for line in other.report
+        if line.matters and getattr(plan.controls, line.control) is not None and (line.control, line.text) not in known
     ]
-    return "\n".join(lines) + "\n"
-
-
-def _curl(server: Server, messages: list[dict[str, str]], call: Mapping[str, Any]) -> str:
-    body = {"model": server.model, "messages": messages, **call, "stream": True}
-    lines = [
-        f"curl --no-buffer {server.base_url}/chat/completions",
-        f"-H {shlex.quote(f'Authorization: Bearer {server.key}')}",
-        "-H 'Content-Type: application/json'",
-        f"-d {shlex.quote(json.dumps(body, ensure_ascii=False, indent=2))}",
-    ]
-    return " \\\n  ".join(lines) + "\n"
+    return "".join(comments) + str(program(other, prompt, endpoint))

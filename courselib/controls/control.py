@@ -92,7 +92,8 @@ class Control:
             return _demand(value, isinstance(value, bool))
         if self.kind is tuple:
             texts = (value,) if isinstance(value, str) else tuple(value)
-            return _demand(texts, all(isinstance(text, str) and text for text in texts))
+            # Half a character (a lone surrogate) cannot be sent: encoding it is a ValueError.
+            return _demand(texts, all(isinstance(text, str) and text.encode() for text in texts))
         if self.kind is dict:
             biases = {int(token): float(bias) for token, bias in dict(value).items()}
             return _demand(Biases(biases), all(token >= 0 and -100 <= bias <= 100 for token, bias in biases.items()))

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
-from courselib.controls.code import chat_programs
+from courselib.controls.code import openai_arguments, programs
+from courselib.controls.controls import Controls
+from courselib.controls.route import Plan
+from courselib.controls.routes import chat_route
 from courselib.engines.server import Server
 from courselib.errors import CourseError, Unreachable
 from courselib.i18n import _
@@ -75,13 +78,13 @@ class Playground(Panel):
             raise Unreachable(_("No server runs yet; press Start in the Deploy panel, then Send."))
         return server
 
-    def options(self) -> dict[str, Any]:
-        """The generation controls of the next call, as the OpenAI route names them."""
+    def plan(self) -> Plan:
+        """The next call: what is sent for the controls, and what becomes of each."""
         # A browser's slider gives 0.9500000000000002 for 0.95.
-        options = {name: round(field.value, DECIMALS) for name, field in self.fields.items()}
-        if options["seed"] == SEED_RANDOM:
-            del options["seed"]
-        return options
+        values = {name: round(field.value, DECIMALS) for name, field in self.fields.items()}
+        if values["seed"] == SEED_RANDOM:
+            del values["seed"]
+        return chat_route(self._source.engine_name).plan(Controls(**values))
 
     def _changed(self, _change: object = None) -> None:
         """Show the programs of the call that Send would make now."""
@@ -92,7 +95,7 @@ class Playground(Panel):
         try:
             self.code.notes = [_("The panel asks for log-probabilities as well; they leave the text as it is.")]
             messages = chat_messages(self.prompt.value or _("Hello"), self.system.value)
-            self.code.programs = chat_programs(self.server, messages, self.options())
+            self.code.programs = programs(self.plan(), messages, self.server.endpoint)
             self.set_model(self.server.model)
             self.show_error(None)
         except CourseError as error:
@@ -115,7 +118,9 @@ class Playground(Panel):
 
     def _run(self) -> None:
         messages = chat_messages(self.prompt.value, self.system.value)
-        stream = ChatStream(self.server, messages, logprobs=True, top_logprobs=TOP_LOGPROBS, **self.options())
+        stream = ChatStream(
+            self.server, messages, **{**openai_arguments(self.plan()), "logprobs": True, "top_logprobs": TOP_LOGPROBS}
+        )
         self._stream = stream
         if self._worker.cancelled.is_set():
             return

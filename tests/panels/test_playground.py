@@ -70,7 +70,7 @@ def test_the_answer_is_the_bare_clients(server):
     panel = playground(server, temperature=0.9, seed=7)
     answer = panel.ask("Name three rivers.")
     reply = server.openai().chat.completions.create(
-        model=server.model, messages=[{"role": "user", "content": "Name three rivers."}], **panel.options()
+        model=server.model, messages=[{"role": "user", "content": "Name three rivers."}], **panel.plan().arguments
     )
     assert answer == reply.choices[0].message.content
 

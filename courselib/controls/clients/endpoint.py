@@ -1,0 +1,31 @@
+"""Where a call goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """What a program must know of a server, or of the model's files where it needs no server.
+
+    Args:
+        url: the server's address without a path.
+        key: what it wants as bearer token; empty if it wants none.
+        model: the name under which it serves its model.
+        engine: the name of its launcher.
+        file: the model on disk, for libraries: a GGUF or a folder; empty where it is not known.
+        context: tokens of context the server has; 0 where it is not known.
+    """
+
+    url: str
+    key: str
+    model: str
+    engine: str
+    file: str = ""
+    context: int = 0
+
+    @property
+    def base_url(self) -> str:
+        """Where OpenAI's routes are."""
+        return f"{self.url}/v1"

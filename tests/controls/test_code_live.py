@@ -1,0 +1,185 @@
+"""Each program is run, and gives the text that the same call gives, greedy or with a seed."""
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import courselib
+from courselib.controls.code import openai_arguments, programs
+from courselib.controls.controls import Controls
+from courselib.controls.presets import PRESETS
+from courselib.controls.routes import ROUTES, routes_of
+from courselib.stream import ChatStream, chat_messages
+from tests.controls.drawn import some_controls
+
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
+
+PROMPTS = ["Say hello.", "Quotes: \" and ' and \\ and\nlines", "用一句話說明什麼是 GPU。🙂 $HOME `id`"]
+LIBRARIES = ("llama_cpp", "vllm", "text_generation")
+LIVE = settings(
+    max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
+# Short, and repeatable: a seed where tokens are drawn.
+CALLS = some_controls(
+    max_tokens=st.integers(1, 10), seed=st.integers(0, 2**31), n=st.just(1) | st.just(2), logprobs=None
+)
+
+
+def shorter(controls):
+    return controls.with_(max_tokens=12)
+
+
+@pytest.fixture(scope="module")
+def llamacpp():
+    with courselib.launch("llama.cpp", context=2048, parallel=2) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def gateway():
+    with courselib.launch("tgi-gateway", context=1024) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def vllm(request):
+    request.getfixturevalue("installed")
+    with courselib.launch("vllm", max_model_len=1024, kv_cache_memory=128 << 20) as server:
+        yield server
+
+
+def asked(server, plan, prompt):
+    """The texts of the call itself: by the course's own stream where that can show it, else bare."""
+    controls, route = plan.controls, plan.route
+    if route.takes == "messages" and (controls.n or 1) == 1:
+        return b"".join(token.data for token in ChatStream(server, prompt, **openai_arguments(plan))).decode()
+    reply = server.http.post(route.path, json=route.body(plan, prompt, server.model), timeout=120)
+    assert reply.status_code == 200, reply.text
+    return texts(reply.json())
+
+
+def texts(reply):
+    """The texts of an answer in one piece, of whatever route."""
+    if isinstance(reply, list):
+        return "\n".join(texts(one) for one in reply)
+    if "choices" in reply:
+        choices = sorted(reply["choices"], key=lambda choice: choice["index"])
+        return "\n".join(choice["message"]["content"] if "message" in choice else choice["text"] for choice in choices)
+    return reply.get("content", reply.get("generated_text"))
+
+
+def run(name, program):
+    """What a program prints; Python's in this process, for a hundred imports of a client would take minutes."""
+    if name == "curl":
+        done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, timeout=120, check=True)
+        return streamed(done.stdout)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(program, name, "exec"), {"__name__": "__main__"})
+    return printed.getvalue()
+
+
+def streamed(text):
+    events = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
+    if not events:
+        return texts(json.loads(text))
+    choices = [choice for event in events for choice in event.get("choices", [])]
+    pieces = [choice["delta"].get("content") if "delta" in choice else choice["text"] for choice in choices]
+    return "".join(piece or "" for piece in pieces) + "".join(event.get("content") or "" for event in events)
+
+
+def check(server, route, controls, prompt):
+    """Run every program of a call but those that need an environment of their own."""
+    plan = route.plan(controls)
+    given_prompt = chat_messages(prompt) if route.takes == "messages" else prompt
+    asked(server, plan, given_prompt)  # a prompt read from the cache is computed in other batches than a new one
+    expected = asked(server, plan, given_prompt)
+    for name, program in programs(plan, given_prompt, server.endpoint).items():
+        if name not in LIBRARIES:
+            assert run(name, program).rstrip("\n") == expected.rstrip("\n"), (name, program)
+
+
+@LIVE
+@given(controls=CALLS, prompt=st.sampled_from(PROMPTS), route=st.sampled_from(routes_of("llama.cpp")))
+def test_llamacpp(llamacpp, controls, prompt, route):
+    check(llamacpp, route, controls, prompt)
+
+
+@LIVE
+@given(controls=CALLS, prompt=st.sampled_from(PROMPTS), route=st.sampled_from(routes_of("tgi-gateway")))
+def test_gateway(gateway, controls, prompt, route):
+    check(gateway, route, controls, prompt)
+
+
+@settings(LIVE, max_examples=20)
+@given(controls=CALLS, prompt=st.sampled_from(PROMPTS), route=st.sampled_from(routes_of("vllm")))
+def test_vllm(vllm, controls, prompt, route):
+    check(vllm, route, controls, prompt)
+
+
+@pytest.mark.parametrize("preset", list(PRESETS)[1:])
+@pytest.mark.parametrize("engine", ["llamacpp", "gateway"])
+def test_presets(request, engine, preset):
+    server = request.getfixturevalue(engine)
+    for route in routes_of(server.engine_name):
+        check(server, route, shorter(PRESETS[preset]), PROMPTS[0])
+
+
+@pytest.mark.parametrize(
+    "controls", [Controls(temperature=0, max_tokens=8), Controls(max_tokens=8, logprobs=2, seed=1)]
+)
+def test_log_probabilities_and_several_answers_are_printed(llamacpp, controls):
+    plan = ROUTES["llama.cpp chat"].plan(controls.with_(n=2))
+    printed = run("openai", programs(plan, chat_messages("Hi"), llamacpp.endpoint)["openai"])
+    assert len(printed.strip().splitlines()) >= 2
+    assert ("logprob=" in printed) == (controls.logprobs is not None)
+
+
+@pytest.mark.parametrize("client", ["openai", "huggingface_hub"])
+def test_in_a_new_process(llamacpp, client):
+    plan = ROUTES["llama.cpp chat"].plan(Controls(temperature=0, max_tokens=8))
+    program = programs(plan, chat_messages("Hi"), llamacpp.endpoint)[client]
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == asked(llamacpp, plan, chat_messages("Hi"))
+
+
+@pytest.mark.parametrize("route", ["llama.cpp chat", "llama.cpp completions"])
+def test_the_library_on_the_same_file(llamacpp, route):
+    pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed: make native")
+    plan = ROUTES[route].plan(Controls(temperature=0, max_tokens=4, min_p=0.0))
+    prompt = chat_messages("What is the capital of France?") if "chat" in route else "The capital of France is"
+    program = programs(plan, prompt, llamacpp.endpoint)["llama_cpp"]
+    # Another build of llama.cpp: its logits differ in the second digit, so that only sure tokens are the same.
+    assert run("llama_cpp", program).split()[0] == asked(llamacpp, plan, prompt).split()[0]
+
+
+@pytest.mark.timeout(300)
+def test_vllm_as_a_library(vllm, installed):
+    plan = ROUTES["vLLM chat"].plan(Controls(temperature=0, max_tokens=8, min_tokens=2))
+    messages = chat_messages("What is the capital of France?")
+    program = programs(plan, messages, vllm.endpoint)["vllm"]
+    # vLLM takes nearly all memory where it is not told how much to take, as the server here was.
+    program = program.replace("enforce_eager=True", "enforce_eager=True, kv_cache_memory_bytes=134217728")
+    done = in_environment(installed.python, program)
+    assert done.stdout.splitlines()[-1].strip() == asked(vllm, plan, messages).strip().splitlines()[-1]
+
+
+def test_tgis_older_client(gateway):
+    python = os.environ.get("COURSELIB_TEXT_GENERATION_PYTHON")
+    if not python:
+        pytest.skip("COURSELIB_TEXT_GENERATION_PYTHON names no interpreter that has text_generation")
+    for controls in (Controls(temperature=0, max_tokens=8), Controls(temperature=0.7, top_k=9, seed=3, max_tokens=8)):
+        plan = ROUTES["TGI /generate"].plan(controls)
+        done = in_environment(python, programs(plan, PROMPTS[0], gateway.endpoint)["text_generation"])
+        assert done.stdout.rstrip("\n") == asked(gateway, plan, PROMPTS[0]).rstrip("\n")
+
+
+def in_environment(python, program):
+    return subprocess.run([python, "-c", program], capture_output=True, text=True, timeout=280, check=True)
