@@ -90,13 +90,17 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Line:
-    """One control in a report: what was asked, what is sent for it, what becomes of it, and that in a sentence."""
+    """One control in a report: what was asked, what is sent for it, what becomes of it, and that in a sentence.
+
+    ``applies`` is what the engine then goes by, as far as the table tells: a value, or words for a person.
+    """
 
     control: str
     verdict: Verdict
     asked: Any
     arguments: Mapping[str, Any]
     text: str
+    applies: Any
 
     @property
     def matters(self) -> bool:
@@ -189,20 +193,21 @@ class Route:
     def _line(
         self, name: str, value: Any, unsent: tuple[Verdict, str] | None, told: Mapping[str, Any], origin: str
     ) -> Line:
-        spelling = self.table[name]
+        spelling, off = self.table[name], CONTROLS[name].off
+        default = off if spelling.write is None else told.get(name, spelling.default)
 
-        def line(verdict: Verdict, text: str, arguments: Mapping[str, Any] | None = None) -> Line:
-            return Line(name, verdict, value, arguments or {}, text)
+        def line(verdict: Verdict, text: str, arguments: Mapping[str, Any] | None = None, applies: Any = None) -> Line:
+            return Line(name, verdict, value, arguments or {}, text, default if applies is None else applies)
 
         if value is None:
-            return line(*self._unset(name, spelling, told, origin))
-        off = CONTROLS[name].off
+            return line(*self._unset(spelling, default, origin))
         if spelling.write is None or (value == off and spelling.off_is_absent):
             if value == off:
-                return line(Verdict.OFF, _("left out, which is off here"))
+                return line(Verdict.OFF, _("left out, which is off here"), applies=off)
             return line(spelling.verdict, _lost(spelling))
         if unsent:
-            return line(unsent[0], _("not sent: {reason}").format(reason=_(unsent[1])))
+            applies = value if unsent[0] is Verdict.OFF else None
+            return line(unsent[0], _("not sent: {reason}").format(reason=_(unsent[1])), applies=applies)
         if not spelling.accepts(value):
             return line(Verdict.REFUSED, _("not sent: this route takes {what}").format(what=_(spelling.interval)))
         arguments = spelling.write(value)
@@ -210,16 +215,15 @@ class Route:
         applied = spelling.clamp(value)
         if applied != value:
             text = _("{sent}; the engine takes {applied} for it").format(sent=words, applied=applied)
-            return line(Verdict.CLAMPED, text, arguments)
+            return line(Verdict.CLAMPED, text, arguments, applied)
         text = _("{sent}; {words}").format(sent=words, words=_(spelling.words)) if spelling.words else words
-        return line(spelling.verdict, text, arguments)
+        return line(spelling.verdict, text, arguments, value)
 
-    def _unset(self, name: str, spelling: Spelling, told: Mapping[str, Any], origin: str) -> tuple[Verdict, str]:
+    def _unset(self, spelling: Spelling, default: Any, origin: str) -> tuple[Verdict, str]:
         if spelling.write is None:
             return spelling.verdict, _lost(spelling)
-        default = told.get(name, spelling.default)
         shown_default = _(default) if isinstance(default, str) else repr(default)
-        if name in told and told[name] != spelling.default:
+        if default != spelling.default:
             return Verdict.DEFAULT, _("not sent: {default} applies, from {origin}").format(
                 default=shown_default, origin=origin
             )
