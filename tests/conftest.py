@@ -1,6 +1,24 @@
 """What holds for all tests."""
 
+import os
+
+import pytest
+
+from courselib.engines import vllm_environment
+from courselib.errors import EngineMissing
+
 
 def pytest_collection_modifyitems(items):
     """Browser tests last: Playwright leaves an event loop running, in which ``asyncio.run`` refuses to work."""
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
+@pytest.fixture(scope="session")
+def installed():
+    """The environment that has vLLM; where there is none, tests that need it are skipped and say why."""
+    try:
+        return vllm_environment.find()
+    except EngineMissing as error:
+        if os.environ.get("COURSELIB_REQUIRE_VLLM") == "1":
+            pytest.fail(f"COURSELIB_REQUIRE_VLLM=1, but: {error.message}")
+        pytest.skip(error.message)

@@ -17,6 +17,11 @@ export COURSELIB_CHROMIUM
 if [ "${CI:-}" = true ]; then
   $bin/courselib install vllm
   export COURSELIB_REQUIRE_VLLM=1
+  # TGI's older client wants a huggingface_hub that the course is too new for.
+  older=.venvs/text_generation
+  [ -x $older/bin/python ] || "${PYTHON:-python3}" -m venv $older
+  $older/bin/python -m pip --disable-pip-version-check install --quiet "text-generation==0.7.0"
+  export COURSELIB_TEXT_GENERATION_PYTHON="$PWD/$older/bin/python"
 fi
 
 $bin/ruff check .
