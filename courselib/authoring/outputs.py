@@ -52,7 +52,7 @@ def clean(notebook: NotebookNode, paths: list[tuple[str, str]]) -> list[int]:
         if cell.execution_count is not None:
             count += 1
             cell.execution_count = count
-        before = [_without_view(output) for output in cell.outputs]
+        before = [output for output in map(_without_view, cell.outputs) if not _is_gone(output)]
         cell.outputs = [_scrub(output, paths) for output in before]
         for output in cell.outputs:
             if output.output_type == "execute_result":
@@ -93,6 +93,11 @@ def _without_view(output: NotebookNode) -> NotebookNode:
     if "data" in output and len(output.data) > 1:
         output.data.pop(_VIEW, None)
     return output
+
+
+def _is_gone(output: NotebookNode) -> bool:
+    """Whether it is what a widget leaves that closed itself, as a progress bar does: an empty line."""
+    return output.output_type == "display_data" and not says_something(output)
 
 
 def _scrub(value: Any, paths: list[tuple[str, str]]) -> Any:

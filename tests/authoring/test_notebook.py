@@ -38,6 +38,13 @@ def test_a_widget_is_kept_as_its_text(executed):
     assert "widget-view" not in notebook_path(executed, "bytes").read_text(encoding="utf-8")
 
 
+def test_a_widget_that_closed_itself_leaves_nothing(tmp_path):
+    code = 'from tqdm.auto import tqdm\nline = tqdm(bar_format="{desc}", leave=False)\nline.close()\nlen(text)'
+    root = make_project(tmp_path, bytes=LESSON.replace("len(text), len(text.encode())", code))
+    assert build(root).ok
+    assert [output.output_type for output in code_cells(notebook(root, "bytes"))[1].outputs] == ["execute_result"]
+
+
 def test_metadata_hold_nothing_of_the_run(executed):
     built = notebook(executed, "bytes")
     assert set(built.metadata) == {"courselib", "kernelspec", "language_info"}
