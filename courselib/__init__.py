@@ -18,6 +18,8 @@ _WHERE = {
     "Server": "courselib.engines.server",
     "setup": "courselib.environment",
     "Chooser": "courselib.panels.chooser",
+    "Compare": "courselib.panels.compare",
+    "Controls": "courselib.controls.controls",
     "Deploy": "courselib.panels.deploy",
     "Playground": "courselib.panels.playground",
     "CourseError": "courselib.errors",
@@ -25,6 +27,8 @@ _WHERE = {
 
 __all__ = [
     "Chooser",
+    "Compare",
+    "Controls",
     "CourseError",
     "Deploy",
     "Playground",
@@ -37,12 +41,14 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from courselib.controls.controls import Controls
     from courselib.engines import attach, launch
     from courselib.engines.llamacpp_native import native
     from courselib.engines.server import Server
     from courselib.environment import setup
     from courselib.errors import CourseError
     from courselib.panels.chooser import Chooser
+    from courselib.panels.compare import Compare
     from courselib.panels.deploy import Deploy
     from courselib.panels.playground import Playground
 

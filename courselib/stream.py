@@ -85,7 +85,7 @@ def chat_messages(prompt: str, system: str = "") -> list[dict[str, str]]:
 
 
 class ChatStream:
-    """Iterate over it for the tokens; ``answer`` is there when the iteration has ended.
+    """Iterate over it for the tokens; ``answer`` is there when the iteration has ended. Of several answers, the first.
 
     Args:
         server: who answers.
@@ -150,11 +150,14 @@ class ChatStream:
 
     def _read(self, completions: Any, model: str) -> Iterator[Token]:
         parts: list[bytes] = []
-        finish, usage, last = "", None, 0.0
+        finish, usage, last, others = "", None, 0.0, False
         begin = time.perf_counter()
         for chunk in completions.create(model=model, **self._request):
             usage = chunk.usage or usage
             for choice in chunk.choices:
+                if choice.index:
+                    others = True
+                    continue
                 last = time.perf_counter()
                 finish = choice.finish_reason or finish
                 for token in _chunk_tokens(choice):
@@ -167,8 +170,8 @@ class ChatStream:
             raise StreamBroken(
                 _("The answer broke off; the server may have ended. Look at its log, then start it again.")
             )
-        # The engine's count, where it tells one: tokens of one character may come together in one chunk.
-        generated = usage.completion_tokens if usage else len(parts)
+        # The engine's count, where it tells one of this answer alone: tokens of one character may come in one chunk.
+        generated = usage.completion_tokens if usage and not others else len(parts)
         self.answer = Answer(
             text=b"".join(parts).decode("utf-8", "backslashreplace"),
             finish_reason=finish,

@@ -44,6 +44,21 @@ def facts_table(rows: list[tuple[str, str, str]]) -> str:
     return f"<table class='cl-facts'>{cells}</table>"
 
 
+def error_line(error: BaseException) -> str:
+    """An error as HTML: one sentence, with its details folded."""
+    if isinstance(error, CourseError):
+        message, details = error.message, error.details
+    else:
+        message, details = f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error))
+    fold = (
+        f"<details><summary>{escape(_('Details'))}</summary>"
+        f"<div class='cl-newest' tabindex='0'><pre class='cl-log'>{escape(details)}</pre></div></details>"
+        if details
+        else ""
+    )
+    return f"<div class='cl-error' role='alert'>{escape(message)}{fold}</div>"
+
+
 def button(label: str, icon: str, css: str, handler: Callable[..., None]) -> widgets.Button:
     """A button with an icon, a class to find it by, and what a click does."""
     button = widgets.Button(description=label, icon=icon)
@@ -94,20 +109,7 @@ class Panel(widgets.VBox):
 
     def show_error(self, error: BaseException | None) -> None:
         """Show an error as one sentence with its details folded; ``None`` clears it."""
-        if error is None:
-            self._error.value = ""
-            return
-        if isinstance(error, CourseError):
-            message, details = error.message, error.details
-        else:
-            message, details = f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error))
-        fold = (
-            f"<details><summary>{escape(_('Details'))}</summary>"
-            f"<div class='cl-newest' tabindex='0'><pre class='cl-log'>{escape(details)}</pre></div></details>"
-            if details
-            else ""
-        )
-        self._error.value = f"<div class='cl-error' role='alert'>{escape(message)}{fold}</div>"
+        self._error.value = "" if error is None else error_line(error)
 
     def as_table(self) -> str:
         """The panel's state as plain text: for screen readers, static pages and tests."""

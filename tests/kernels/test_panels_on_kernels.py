@@ -13,11 +13,12 @@ PREPARE = """
 import courselib, json, threading
 server = courselib.launch("llama.cpp", context=1024)
 panel = courselib.Playground(server, prompt="Count to three.")
-panel.fields["max_tokens"].value = 16
+panel.form.controls = panel.form.controls.with_(max_tokens=16)
 desk = courselib.Deploy(context=512)
 print(json.dumps({
     "send": panel.send_button.comm.comm_id, "cancel": panel.cancel_button.comm.comm_id,
-    "prompt": panel.prompt.comm.comm_id, "start": desk.start_button.comm.comm_id, "stop": desk.stop_button.comm.comm_id,
+    "prompt": panel.prompt.comm.comm_id, "form": panel.form.comm.comm_id,
+    "start": desk.start_button.comm.comm_id, "stop": desk.stop_button.comm.comm_id,
 }))
 """
 
@@ -91,12 +92,13 @@ def test_playground_and_deploy(kernel):
     kernel.until("panel.prompt.value == '  '")  # ipykernel 7.4 may answer two messages of a subshell in either order
     kernel.click(ids["send"])
     kernel.until("panel.state == 'failed'")
-    assert "prompt is empty" in kernel.run("print(panel._error.value)")
+    assert "prompt is empty" in kernel.run("print(panel.error_line.value)")
 
     # Cancel takes effect while the answer streams, and a cell runs meanwhile.
     kernel.comm(ids["prompt"], {"method": "update", "state": {"value": "Tell me a long story"}})
     kernel.until("panel.prompt.value.startswith('Tell')")
-    kernel.run("panel.fields['max_tokens'].value = 900")
+    kernel.comm(ids["form"], {"method": "update", "state": {"entries": {"max_tokens": 900, "temperature": 0.5}}})
+    kernel.until("panel.form.controls.max_tokens == 900")
     kernel.click(ids["send"])
     kernel.until("panel.state == 'answering' and len(panel.answer_view.text) > 20")
     kernel.click(ids["cancel"])

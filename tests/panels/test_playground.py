@@ -9,6 +9,7 @@ import time
 import pytest
 
 import courselib
+from courselib.controls.controls import Controls
 from courselib.engines.server import Server
 from courselib.errors import EngineDied, PromptTooLong, SettingsError, StreamBroken, Unauthorized, Unreachable
 from courselib.panels.deploy import Deploy
@@ -20,11 +21,8 @@ pytestmark = pytest.mark.engine
 QUESTION = "Tell me the capital of France."
 
 
-def playground(server, **fields):
-    panel = Playground(server)
-    for name, value in {"temperature": 0.0, "max_tokens": 40, **fields}.items():
-        panel.fields[name].value = value
-    return panel
+def playground(server, **controls):
+    return Playground(server, controls=Controls(**{"temperature": 0.0, "max_tokens": 40, "seed": 42, **controls}))
 
 
 def send(panel, prompt):
@@ -40,7 +38,7 @@ def wait_until(true, timeout_s=10):
 
 
 def error_of(panel):
-    return panel._error.value
+    return panel.error_line.value
 
 
 def test_an_answer_its_tokens_and_its_numbers(server):
@@ -70,7 +68,9 @@ def test_the_answer_is_the_bare_clients(server):
     panel = playground(server, temperature=0.9, seed=7)
     answer = panel.ask("Name three rivers.")
     reply = server.openai().chat.completions.create(
-        model=server.model, messages=[{"role": "user", "content": "Name three rivers."}], **panel.plan().arguments
+        model=server.model,
+        messages=[{"role": "user", "content": "Name three rivers."}],
+        **panel.columns[0].plan().arguments,
     )
     assert answer == reply.choices[0].message.content
 
@@ -98,15 +98,57 @@ def _text_of_events(stream):
 
 
 def test_programs_follow_the_controls_and_have_no_dead_ones(server):
-    panel = playground(server)
-    panel.prompt.value = "Hi"
-    panel.fields["seed"].value = -1
-    assert "seed" not in panel.code.programs["openai"]
-    panel.fields["seed"].value = 5
-    panel.fields["top_p"].value = 0.5
+    panel = Playground(server, prompt="Hi")
+    assert "temperature" not in panel.code.programs["openai"]
+    assert "    max_tokens=128,\n    seed=42,\n" in panel.code.programs["openai"], "enough, and the same again"
+    panel.form.set_state({"entries": {"top_p": 0.5, "seed": 5}})  # as the page does
     for program in panel.code.programs.values():
-        assert "0.5" in program and "5" in program
+        assert "0.5" in program and "5" in program and "max_tokens" not in program
     assert "    top_p=0.5,\n" in panel.code.programs["openai"]
+
+
+def test_a_control_that_the_engine_does_not_honour_is_told_and_not_sent(server):
+    panel = playground(server, no_repeat_ngram_size=2)
+    assert panel.form.report["no_repeat_ngram_size"]["kind"] == "lost"
+    assert panel.code.notes[0].startswith("no_repeat_ngram_size: this route has no such control; nearest is DRY")
+    assert not any("ngram_size=" in program for program in panel.code.programs.values())
+
+
+def test_a_bad_control_is_one_sentence_and_is_not_sent(server):
+    panel = playground(server)
+    panel.form.set_state({"entries": {"temperature": 7}})
+    assert "give a number from 0 to 2" in error_of(panel)
+    send(panel, QUESTION)
+    with pytest.raises(SettingsError):
+        panel.wait()
+    assert panel.state == "failed" and panel.answer is None
+    panel.form.set_state({"entries": {"temperature": 0, "max_tokens": 10}})
+    assert error_of(panel) == ""
+    assert panel.ask(QUESTION)
+
+
+def test_log_probabilities_asked_for_are_shown_as_asked(server):
+    panel = playground(server, logprobs=2, max_tokens=3)
+    panel.ask(QUESTION)
+    assert {len(others) for _text, _probability, others, _count in panel.answer_view.spans} == {2}
+    assert not any("log-probabilities" in note for note in panel.code.notes)
+
+
+def test_of_several_answers_the_first_is_shown():
+    with courselib.launch("llama.cpp", context=1024, parallel=2) as wide:
+        panel = playground(wide, n=2, temperature=1.5, max_tokens=20)
+        answer = panel.ask(QUESTION)
+        reply = wide.openai().chat.completions.create(
+            model=wide.model,
+            messages=[{"role": "user", "content": QUESTION}],
+            max_tokens=20,
+            temperature=1.5,
+            seed=42,
+            n=2,
+        )
+    assert answer == reply.choices[0].message.content
+    assert panel.answer.completion_tokens <= 20
+    assert "The panel shows the first of the answers." in panel.code.notes
 
 
 def test_chinese_and_emoji_arrive_whole(server):

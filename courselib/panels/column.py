@@ -1,0 +1,188 @@
+"""One server's part of a panel: its controls, its answer as it comes, what was measured of it, the code of the call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import ipywidgets as widgets
+
+from courselib.controls.code import openai_arguments, programs
+from courselib.controls.controls import Controls
+from courselib.controls.route import Plan
+from courselib.controls.routes import chat_route
+from courselib.engines.server import Server
+from courselib.errors import CourseError, Unreachable
+from courselib.i18n import _
+from courselib.panels.base import error_line, facts_table
+from courselib.panels.code_fold import CodeFold
+from courselib.panels.controls_form import ControlsForm
+from courselib.panels.token_text import TokenText
+from courselib.panels.worker import Worker
+from courselib.stream import Answer, ChatStream, chat_messages
+
+if TYPE_CHECKING:
+    from courselib.panels.deploy import Deploy
+
+TOP_LOGPROBS = 5
+
+
+class Column:
+    """A chat with one server; ``form``, ``answer_view``, ``facts``, ``code`` and ``error_line`` are its widgets.
+
+    Args:
+        source: who answers: a server, or the desk (``Deploy``) that may start one.
+        controls: what the form holds at first.
+        opened: whether the form's first group is open.
+        on_change: called, from any thread, when ``state`` or ``model`` has changed.
+    """
+
+    def __init__(
+        self, source: Server | Deploy, controls: Controls, *, opened: bool, on_change: Callable[[], None]
+    ) -> None:
+        self.source = source
+        self.answer: Answer | None = None
+        self.answering = False
+        self.state = _("ready")
+        self.model = ""
+        self._on_change = on_change
+        self._stream: ChatStream | None = None
+        self._worker = Worker(self._show_error, self._ended)
+        self.form = ControlsForm(controls, opened=opened)
+        self.answer_view = TokenText()
+        self.facts = widgets.HTML()
+        self.code = CodeFold()
+        self.code.add_class("cl-code-fold")
+        self.error_line = widgets.HTML()
+        self.error_line.add_class("cl-error-line")
+
+    @property
+    def engine_name(self) -> str:
+        """The engine that answers."""
+        return self.source.engine_name
+
+    @property
+    def server(self) -> Server:
+        """Who answers.
+
+        Raises:
+            Unreachable: it is a desk's, and none runs there.
+        """
+        server = self.source if isinstance(self.source, Server) else self.source.server
+        if server is None:
+            raise Unreachable(_("No server runs yet; press Start in the Deploy panel, then Send."))
+        return server
+
+    def plan(self) -> Plan:
+        """The next call: what is sent for the controls, and what becomes of each.
+
+        Raises:
+            SettingsError: the form holds what is no value of a control.
+        """
+        return chat_route(self.engine_name).plan(self.form.controls)
+
+    def refresh(self, prompt: str, system: str) -> None:
+        """Show what becomes of each control, and the programs of the call that ``start`` would make now."""
+        try:
+            plan = self.plan()
+            self.form.show(plan)
+            self._show_code(plan, prompt, system)
+            self._show_error(None)
+        except CourseError as error:
+            self._show_error(error)
+        self._on_change()
+
+    def _show_code(self, plan: Plan, prompt: str, system: str) -> None:
+        if not isinstance(self.source, Server) and self.source.server is None:
+            self.code.programs = {}
+            self.code.notes = [_("The code appears once a server runs."), *plan.notes]
+            return
+        messages = chat_messages(prompt or _("Hello"), system)
+        self.code.programs = programs(plan, messages, self.server.endpoint)
+        self.code.notes = [*plan.notes, *_panel_notes(plan.controls)]
+        self.model = self.server.model
+
+    def start(self, prompt: str, system: str) -> None:
+        """Ask in the background; nothing happens while an answer is under way."""
+        if self._worker.busy:
+            return
+        self.refresh(prompt, system)
+        self.answer = None
+        self.facts.value = ""
+        self.answer_view.clear()
+        self._set_state(_("answering"), answering=True)
+        self._worker.start(lambda: self._run(prompt, system), on_cancel=self._break_off)
+
+    def cancel(self) -> None:
+        """Break off the answer under way, if there is one."""
+        self._worker.cancel()
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until the answer under way is done; raises what it raised."""
+        self._worker.wait(timeout_s)
+
+    def _break_off(self) -> None:
+        if self._stream:
+            self._stream.close()
+
+    def _run(self, prompt: str, system: str) -> None:
+        messages = chat_messages(prompt, system)
+        plan = self.plan()
+        options = openai_arguments(plan)
+        if plan.controls.logprobs is None:
+            options |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
+        stream = self._stream = ChatStream(self.server, messages, **options)
+        if self._worker.cancelled.is_set():
+            return
+        begun = False
+        try:
+            for token in stream:
+                self.answer_view.feed(token)
+                if not begun:
+                    begun = True
+                    self.facts.value = facts_table([_first_token(stream.ttft_s)])
+        finally:
+            self.answer_view.finish()
+        if stream.answer:
+            self.answer = stream.answer
+            self.facts.value = facts_table(answer_facts(stream.answer))
+
+    def _ended(self) -> None:
+        if self._worker.error:
+            self._set_state(_("failed"))
+        else:
+            self._set_state(_("cancelled") if self._worker.cancelled.is_set() else _("done"))
+
+    def _set_state(self, state: str, *, answering: bool = False) -> None:
+        self.state, self.answering = state, answering
+        self._on_change()
+
+    def _show_error(self, error: BaseException | None) -> None:
+        self.error_line.value = "" if error is None else error_line(error)
+
+
+def answer_facts(answer: Answer) -> list[tuple[str, str, str]]:
+    """What is known of an answer: name, value, where that comes from."""
+    speed = "-" if answer.tokens_per_s is None else f"{answer.tokens_per_s:.1f}"
+    return [
+        _first_token(answer.ttft_s),
+        (_("tokens a second"), speed, _("measured")),
+        (_("finish reason"), answer.finish_reason, _("the engine's word")),
+        (_("prompt tokens"), str(answer.prompt_tokens or "-"), _("counted by the engine")),
+        (_("answer tokens"), str(answer.completion_tokens), _("counted by the engine")),
+    ]
+
+
+def _first_token(seconds: float | None) -> tuple[str, str, str]:
+    shown = "-" if seconds is None else f"{1000 * seconds:.0f} ms"
+    return _("time to first token"), shown, _("measured")
+
+
+def _panel_notes(controls: Controls) -> list[str]:
+    """Where the panel's own call is not the program's."""
+    notes = []
+    if controls.logprobs is None:
+        notes.append(_("The panel asks for log-probabilities as well; they leave the text as it is."))
+    if controls.n is not None and controls.n > 1:
+        notes.append(_("The panel shows the first of the answers."))
+    return notes
