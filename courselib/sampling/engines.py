@@ -173,7 +173,7 @@ def vllm(controls: Controls, context: Context = NOTHING) -> Pipeline:
         _temperature(temperature),
         MinP(settings.min_p),
         TopK(settings.top_k, ties=True),
-        TopP(settings.top_p, ties="high"),
+        TopP(settings.top_p),
     )
     return Pipeline("vLLM", stages, settings.ignored, notes)
 
@@ -186,7 +186,7 @@ def tgi(controls: Controls, context: Context = NOTHING) -> Pipeline:
         _penalties(settings, repeated=context.tokens, counted=context.tokens, relative=True),
         _temperature(settings.temperature),
         TopK(settings.top_k, ties=True),
-        TopP(settings.top_p, ties="high"),
+        TopP(settings.top_p),
         Typical(settings.typical_p, ties=True),
     )
     return Pipeline("TGI", stages, settings.ignored)
@@ -220,7 +220,7 @@ def transformers(controls: Controls, context: Context = NOTHING) -> Pipeline:
         NoEnd(context.ends if settings.min_tokens > len(context.output) else ()),
         _temperature(settings.temperature),
         TopK(settings.top_k, ties=True),
-        TopP(settings.top_p, ties="high"),
+        TopP(settings.top_p),
         MinP(settings.min_p),
         Typical(settings.typical_p, ties=True),
     )

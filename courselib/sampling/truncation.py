@@ -98,18 +98,16 @@ class TopP(CertainStage):
     """Keeps the likeliest tokens until together they reach the probability ``p``; the one that reaches it is kept.
 
     All engines have the same rule: a token stays if the tokens before it have less than ``p`` together. Of tokens
-    equally likely at the boundary, PyTorch's ascending sort keeps the highest ids (vLLM, TGI, transformers); llama.cpp
-    keeps whichever its sorting put first, here the lowest.
+    equally likely at the boundary each keeps whichever its sorting put first, for none of them sorts stably; here it is
+    the lowest ids.
 
     Args:
         p: probability, 0 to 1; 1 is off, 0 keeps ``min_keep``, and one at least.
         min_keep: tokens kept whatever their probability.
-        ties: which of equals are kept at the boundary: ``"low"`` or ``"high"`` ids.
     """
 
     p: float
     min_keep: int = 1
-    ties: str = "low"
     name = "top_p"
 
     def __post_init__(self) -> None:
@@ -123,13 +121,7 @@ class TopP(CertainStage):
 
     def act(self, candidates: Candidates) -> Candidates:
         """Keep the start of the order."""
-        first = candidates.best_until(self.p, max(self.min_keep, 1))
-        if self.ties == "low":
-            return candidates.keep(first)
-        last = candidates.logits[first[-1]]
-        equal = np.flatnonzero(candidates.logits == last)
-        above = first[candidates.logits[first] > last]
-        return candidates.keep(np.concatenate([above, equal[equal.size - (first.size - above.size) :]]))
+        return candidates.keep(candidates.best_until(self.p, max(self.min_keep, 1)))
 
     @property
     def setting(self) -> str:

@@ -89,12 +89,12 @@ def top_k(left, k, ties):
     return {token: logit for token, logit in left.items() if logit >= left[first[-1]]} if ties else only(left, first)
 
 
-def top_p(left, p, min_keep, ties):
+def top_p(left, p, min_keep):
     if p >= 1:
         return left
     shares = probabilities(left)
     kept, before = [], 0.0
-    for token in sorted(left, key=lambda token: (-left[token], token if ties == "low" else -token)):
+    for token in descending(left):
         if before >= p and len(kept) >= max(min_keep, 1):
             break
         kept.append(token)

@@ -70,8 +70,7 @@ def settings(random, row):
         yield TopK(k, ties), one(reference.top_k(left, k, ties))
         yield Typical(p, ties), one(reference.typical(left, p, ties, 1))
     yield Typical(p, False, keep), one(reference.typical(left, p, False, keep))
-    for side in ("low", "high"):
-        yield TopP(p, keep, side), one(reference.top_p(left, p, keep, side))
+    yield TopP(p, keep), one(reference.top_p(left, p, keep))
     yield MinP(p, keep), one(reference.min_p(left, p, keep))
     threshold = float(random.uniform(0, 0.3))
     for chance in (0.0, p, 1.0):
@@ -105,16 +104,14 @@ EIGHTHS = np.log([0.5, 0.25, 0.125, 0.0625, 0.0625])
 @pytest.mark.parametrize(
     ("p", "kept"), [(0.4, 1), (0.5, 1), (0.5001, 2), (0.75, 2), (0.7501, 3), (0.875, 3), (0.95, 5), (0, 1)]
 )
-@pytest.mark.parametrize("side", ["low", "high"])
-def test_top_p_keeps_the_token_that_reaches_it(p, kept, side):
-    step = Pipeline("", (TopP(p, ties=side),)).run(EIGHTHS).steps[0]
+def test_top_p_keeps_the_token_that_reaches_it(p, kept):
+    step = Pipeline("", (TopP(p),)).run(EIGHTHS).steps[0]
     assert np.flatnonzero(step.kept).tolist() == list(range(kept))
 
 
-def test_top_p_cuts_among_equals_where_each_engine_does():
-    row = np.zeros(4)
-    assert np.flatnonzero(Pipeline("", (TopP(0.5, ties="low"),)).run(row).steps[0].kept).tolist() == [0, 1]
-    assert np.flatnonzero(Pipeline("", (TopP(0.5, ties="high"),)).run(row).steps[0].kept).tolist() == [2, 3]
+def test_top_p_cuts_among_equals():
+    step = Pipeline("", (TopP(0.5),)).run(np.zeros(4)).steps[0]
+    assert np.flatnonzero(step.kept).tolist() == [0, 1]
 
 
 @pytest.mark.parametrize(
