@@ -44,9 +44,9 @@ def prepare(model: str = "smollm2-135m") -> str:
             _("vLLM is installed, but not in this notebook's kernel; choose the kernel vLLM: Kernel, Change Kernel.")
         )
     machine = vllm_machine.look(found)
+    warnings.filterwarnings("ignore", message="IProgress not found")
     argument = find_model(model, sys.executable).argument
     os.environ.update(QUIET, VLLM_NO_USAGE_STATS="1", HF_HUB_OFFLINE="1")
     if found.cpu:
         os.environ.setdefault(vllm_environment.BIND, machine.cpus)
-    warnings.filterwarnings("ignore", message="IProgress not found")
     return argument
