@@ -137,6 +137,10 @@ class Engine(ABC):
         """The phases of the start that the log has reached, in order, in words for a person."""
         return [_(words) for pattern, words in self.phases if re.search(pattern, log)]
 
+    def library_options(self, settings: EngineSettings) -> dict[str, Any]:  # noqa: ARG002 - for engines that have one
+        """What the engine's library, opened on the same model, is told so that it works as this server does."""
+        return {}
+
     def is_healthy(self, http: httpx.Client) -> bool:
         """Whether the engine's health route says that it can serve."""
         return http.get("/health").status_code == 200

@@ -12,7 +12,7 @@ import shutil
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import psutil
 
@@ -208,6 +208,11 @@ class LlamaCpp(Engine):
             shown = [settings.binary, *flags]
         # OMP_WAIT_POLICY stays untouched: a passive wait is kinder to busy machines but 4 times slower on idle ones.
         return Command(run=run, shown=shown, environment={"LLAMA_API_KEY": key})
+
+    def library_options(self, settings: EngineSettings) -> dict[str, Any]:
+        """A slot's share of the context."""
+        assert isinstance(settings, LlamaCppSettings)
+        return {"n_ctx": settings.context // settings.parallel}
 
     def recognise(self, http: httpx.Client) -> bool:
         """llama-server names itself in a header of every answer."""

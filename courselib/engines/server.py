@@ -105,15 +105,13 @@ class Server:
     @property
     def endpoint(self) -> Endpoint:
         """What a program must know to make a call to this server."""
-        # Slots share out the context; each engine has its own name for it.
-        context = getattr(self.settings, "max_model_len", None) or getattr(self.settings, "context", 0)
         return Endpoint(
             url=self.url,
             key=self.key or "",
             model=self.model,
             engine=self.engine.name,
             file=self.settings.model if self.settings else "",
-            context=context // getattr(self.settings, "parallel", 1),
+            library_options=self.engine.library_options(self.settings) if self.settings else {},
         )
 
     def openai(self, **options: Any) -> OpenAI:

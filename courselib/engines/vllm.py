@@ -83,6 +83,18 @@ class Vllm(Engine):
             notes=getattr(settings, "notes", ()),
         )
 
+    def library_options(self, settings: EngineSettings) -> dict[str, Any]:
+        """The sizes, without which vLLM takes nearly all of the memory there is."""
+        assert isinstance(settings, VllmSettings)
+        options = {
+            "max_model_len": settings.max_model_len,
+            "kv_cache_memory_bytes": settings.kv_cache_memory,
+            "gpu_memory_utilization": settings.gpu_memory_utilization,
+            "dtype": settings.dtype,
+            "enforce_eager": settings.enforce_eager,
+        }
+        return {name: value for name, value in options.items() if value is not None}
+
     def recognise(self, http: httpx.Client) -> bool:
         """VLLM tells its version, and says whose its models are."""
         if "version" not in _json(http, "/version"):

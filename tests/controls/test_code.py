@@ -17,7 +17,7 @@ from courselib.controls.controls import Controls
 from courselib.controls.routes import ROUTES
 from tests.controls.drawn import some_controls
 
-HERE = Endpoint("http://127.0.0.1:8080", "k", "m", "llama.cpp", "/models/m.gguf", 2048)
+HERE = Endpoint("http://127.0.0.1:8080", "k", "m", "llama.cpp", "/models/m.gguf", {"n_ctx": 2048})
 MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": 'Say "hi"\n你好 \\ $HOME `id`'}]
 SERVED = [route for route in ROUTES.values() if route.path]
 

@@ -165,10 +165,9 @@ def test_vllm_as_a_library(vllm, installed):
     plan = ROUTES["vLLM chat"].plan(Controls(temperature=0, max_tokens=8, min_tokens=2))
     messages = chat_messages("What is the capital of France?")
     program = programs(plan, messages, vllm.endpoint)["vllm"]
-    # vLLM takes nearly all memory where it is not told how much to take, as the server here was.
-    program = program.replace("enforce_eager=True", "enforce_eager=True, kv_cache_memory_bytes=134217728")
-    done = in_environment(installed.python, program)
-    assert done.stdout.splitlines()[-1].strip() == asked(vllm, plan, messages).strip().splitlines()[-1]
+    printed = in_environment(installed.python, program).stdout
+    # vLLM's own log goes the same way.
+    assert asked(vllm, plan, messages).strip() in printed.splitlines()
 
 
 def test_tgis_older_client(gateway):

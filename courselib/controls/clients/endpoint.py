@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,7 @@ class Endpoint:
         model: the name under which it serves its model.
         engine: the name of its launcher.
         file: the model on disk, for libraries: a GGUF or a folder; empty where it is not known.
-        context: tokens of context the server has; 0 where it is not known.
+        library_options: what a library that opens the file is told besides.
     """
 
     url: str
@@ -23,7 +25,7 @@ class Endpoint:
     model: str
     engine: str
     file: str = ""
-    context: int = 0
+    library_options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def base_url(self) -> str:

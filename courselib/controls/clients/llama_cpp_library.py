@@ -12,7 +12,7 @@ from courselib.controls.route import Plan
 def program(plan: Plan, prompt: Any, endpoint: Endpoint) -> str:
     """The call by ``llama_cpp.Llama``."""
     chat = plan.route.takes == "messages"
-    opened = {"n_ctx": endpoint.context, **({"logits_all": True} if "logprobs" in plan.arguments else {})}
+    opened = {**endpoint.library_options, **({"logits_all": True} if "logprobs" in plan.arguments else {})}
     lines = ["from llama_cpp import Llama", ""]
     lines += assign("llm", call("Llama", [endpoint.file], {**opened, "verbose": False}))
     named = {**({"messages": prompt} if chat else {}), **plan.arguments}

@@ -15,8 +15,7 @@ def program(plan: Plan, prompt: Any, endpoint: Endpoint) -> str:
     chat = isinstance(prompt, list)
     # Without a limit its library makes 16 tokens; None is the rest of the context, as the server's chat has it.
     limit = {"max_tokens": None} if chat and plan.controls.max_tokens is None else {}
-    context = {"max_model_len": endpoint.context} if endpoint.context else {}
-    body = assign("llm", call("LLM", [endpoint.file], {**context, "enforce_eager": True}))
+    body = assign("llm", call("LLM", [endpoint.file], endpoint.library_options))
     body += assign("sampling", call("SamplingParams", named={**limit, **plan.arguments}))
     body += assign("answers", call(f"llm.{'chat' if chat else 'generate'}", [prompt, Name("sampling")]))
     body += ["for choice in answers[0].outputs:", "    print(choice.text)"]
