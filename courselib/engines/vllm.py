@@ -147,16 +147,18 @@ def _flags(settings: VllmSettings, port: int) -> list[str]:
     if settings.served_names:
         flags += ["--served-model-name", *settings.served_names]
     flags += ["--host", settings.host, "--port", str(port), "--dtype", settings.dtype]
-    numbers = {
+    values = {
         "--max-model-len": settings.max_model_len,
         "--max-num-batched-tokens": settings.max_num_batched_tokens,
         "--max-num-seqs": settings.max_num_seqs,
         "--block-size": settings.block_size,
         "--gpu-memory-utilization": settings.gpu_memory_utilization,
         "--kv-cache-memory-bytes": settings.kv_cache_memory,
+        "--max-logprobs": settings.max_logprobs,
+        "--logprobs-mode": settings.logprobs_mode,
         "--tensor-parallel-size": settings.tensor_parallel_size if settings.tensor_parallel_size > 1 else None,
     }
-    for flag, value in numbers.items():
+    for flag, value in values.items():
         if value is not None:
             flags += [flag, str(value)]
     flags += [] if settings.enable_prefix_caching else ["--no-enable-prefix-caching"]

@@ -11,6 +11,7 @@ from courselib.errors import SettingsError
 from courselib.i18n import _
 
 DTYPES = ("auto", "bfloat16", "float16", "float32")
+LOGPROBS_MODES = ("raw_logprobs", "raw_logits", "processed_logprobs", "processed_logits")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,10 @@ class VllmSettings(EngineSettings):
         enable_prefix_caching: keep blocks of past prompts for later ones (``--enable-prefix-caching``).
         enforce_eager: do not compile the model; the default on a CPU (``--enforce-eager``).
         tensor_parallel_size: GPUs that share each layer; on a CPU, NUMA nodes (``--tensor-parallel-size``).
+        max_logprobs: log-probabilities a request may ask for with each token; -1 is the whole vocabulary, vLLM's own
+            limit 20 (``--max-logprobs``).
+        logprobs_mode: what it tells as such: the model's own log-probabilities, its logits, or what the stages of
+            sampling have made of either (``--logprobs-mode``).
         cpus: cores to compute on, such as 0-3; all by default, where vLLM itself spares one
             (``VLLM_CPU_OMP_THREADS_BIND``).
         python: interpreter of an environment that has vLLM; found by itself otherwise.
@@ -47,6 +52,8 @@ class VllmSettings(EngineSettings):
     enable_prefix_caching: bool = True
     enforce_eager: bool | None = None
     tensor_parallel_size: int = 1
+    max_logprobs: int | None = None
+    logprobs_mode: Literal["raw_logprobs", "raw_logits", "processed_logprobs", "processed_logits"] | None = None
     cpus: str | None = None
     python: str | None = None
 
@@ -55,6 +62,10 @@ class VllmSettings(EngineSettings):
             if getattr(self, name) is not None:
                 check_whole(name, getattr(self, name), 1)
         check_choice("dtype", self.dtype, DTYPES)
+        if self.max_logprobs is not None:
+            check_whole("max_logprobs", self.max_logprobs, -1)
+        if self.logprobs_mode is not None:
+            check_choice("logprobs_mode", self.logprobs_mode, LOGPROBS_MODES)
         if self.gpu_memory_utilization is not None:
             check_share("gpu_memory_utilization", self.gpu_memory_utilization, most=1)
         _check_bytes("kv_cache_memory", self.kv_cache_memory)

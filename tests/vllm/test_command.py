@@ -36,6 +36,8 @@ GOLDEN = {
     "kv_cache_memory": (256 * 2**20, ["--kv-cache-memory-bytes", "268435456"]),
     "enable_prefix_caching": (False, ["--no-enable-prefix-caching"]),
     "enforce_eager": (True, ["--enforce-eager"]),
+    "max_logprobs": (-1, ["--max-logprobs", "-1"]),
+    "logprobs_mode": ("raw_logits", ["--logprobs-mode", "raw_logits"]),
     "tensor_parallel_size": (2, ["--tensor-parallel-size", "2"]),
 }
 ELSEWHERE = {"port": "argument of command()", "api_key": "environment", "cpus": "environment", "python": "program"}

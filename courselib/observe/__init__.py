@@ -1,0 +1,1 @@
+"""Looking at live engines: what they think of the next token, and what they draw."""

@@ -1,0 +1,229 @@
+"""The model's own distribution of the next token, before any stage, from a live engine.
+
+| engine | what it tells | asked how |
+|---|---|---|
+| llama.cpp's server | every token's log-probability; the logits' common offset by experiment | ``n_probs`` of ``/completion`` |
+| llama_cpp.Llama | every logit | the context's own row |
+| vLLM | every token's log-probability, or logit with ``logprobs_mode="raw_logits"`` | ``logprobs=-1``, started with ``max_logprobs=-1`` |
+| TGI and the gateway | the likeliest five | ``top_n_tokens`` of a greedy request |
+"""  # noqa: E501 - a table
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from courselib.engines.server import Server
+from courselib.errors import PromptTooLong, RequestRefused, SettingsError, Unreachable
+from courselib.i18n import _
+
+if TYPE_CHECKING:
+    from llama_cpp import Llama
+
+# TGI's own limit (``--max-top-n-tokens``).
+TGI_TOP = 5
+# What log-probabilities of a whole vocabulary, told as float32, may miss 1 by.
+NORMALISED = 1e-2
+# A whole vocabulary takes half a second to write, more on a busy machine.
+TIMEOUT_S = 120.0
+
+
+@dataclass(frozen=True, eq=False)
+class NextToken:
+    """What an engine told of the next token.
+
+    Args:
+        prompt: ids of the prompt's tokens.
+        logprobs: natural logarithm of each token's probability, shape (vocabulary,); -inf where it was not told.
+        offset: what must be added to make them logits, which only a repetition penalty asks for; None where the engine
+            does not tell.
+        pieces: each token's bytes; empty where they were not told.
+    """
+
+    prompt: tuple[int, ...]
+    logprobs: NDArray[np.float64]
+    offset: float | None = None
+    pieces: tuple[bytes, ...] = ()
+
+    @property
+    def logits(self) -> NDArray[np.float64]:
+        """For ``courselib.sampling``: raw logits, or log-probabilities where ``offset`` is None."""
+        return self.logprobs + (self.offset or 0.0)
+
+    @property
+    def remainder(self) -> float:
+        """The probability of all tokens that were not told; 0 if all were."""
+        told = np.isfinite(self.logprobs)
+        return 0.0 if told.all() else max(0.0, 1.0 - float(np.exp(self.logprobs[told]).sum()))
+
+
+def next_token(engine: Server | Llama, prompt: str) -> NextToken:
+    """Ask a live engine for the distribution of the token after ``prompt``.
+
+    Args:
+        engine: a server, or an open ``llama_cpp.Llama``, whose context is then at the prompt's end.
+        prompt: text, special tokens in it recognised.
+
+    Raises:
+        SettingsError: the prompt is empty, or vLLM was started without ``max_logprobs=-1``.
+        PromptTooLong, RequestRefused, Unreachable: the engine's answer.
+    """
+    if not prompt:
+        raise SettingsError(_("The prompt is empty; write something for the model to go on from."))
+    if not isinstance(engine, Server):
+        return _from_library(engine, prompt)
+    if engine.engine_name == "llama.cpp":
+        return _from_llama_cpp(engine, prompt)
+    if engine.engine_name == "vllm":
+        return _from_vllm(engine, prompt)
+    return _from_tgi(engine, prompt)
+
+
+def tokens_of(server: Server, prompt: str) -> tuple[int, ...]:
+    """Ids of a prompt's tokens as the server itself makes them for completions.
+
+    Raises:
+        RequestRefused, Unreachable: the server's answer.
+    """
+    if server.engine_name == "llama.cpp":
+        asked = {"content": prompt, "add_special": True, "parse_special": True}
+        return tuple(ask(server, "/tokenize", asked)["tokens"])
+    if server.engine_name == "vllm":
+        return tuple(ask(server, "/tokenize", {"model": server.model, "prompt": prompt})["tokens"])
+    return tuple(token["id"] for token in ask(server, "/tokenize", {"inputs": prompt}))
+
+
+def ask(server: Server, path: str, body: dict[str, Any]) -> Any:
+    """POST a body to a server; gives the answer's JSON.
+
+    Raises:
+        PromptTooLong, RequestRefused: it says no.
+        Unreachable: nobody answers; EngineDied if it was started here and has ended.
+    """
+    import httpx
+
+    try:
+        answer = server.http.post(path, json=body, timeout=TIMEOUT_S)
+    except httpx.HTTPError as error:
+        server.check()
+        raise Unreachable(
+            _("The server at {url} broke off; ask again.").format(url=server.url), details=str(error)
+        ) from None
+    if answer.status_code == 200:
+        return answer.json()
+    if any(words in answer.text for words in ("exceed_context_size", "maximum context length", "must have less than")):
+        raise PromptTooLong(
+            _("The prompt does not fit into the server's context; shorten it, or start the server with more."),
+            details=answer.text,
+        )
+    server.check()
+    raise RequestRefused(
+        _("{engine} refuses the request ({code}); its words are in the details.").format(
+            engine=server.engine_name, code=answer.status_code
+        ),
+        details=answer.text,
+    )
+
+
+def _from_library(llm: Llama, prompt: str) -> NextToken:
+    tokens = llm.tokenize(prompt.encode(), add_bos=False, special=True)
+    if len(tokens) >= llm.n_ctx():
+        raise PromptTooLong(
+            _("The prompt has {n} tokens, but the context only {context}; shorten it.").format(
+                n=len(tokens), context=llm.n_ctx()
+            )
+        )
+    llm.reset()  # type: ignore[no-untyped-call]
+    llm.eval(tokens)
+    # A name with an underscore; the public one, ``scores``, holds all positions' logits and 1.6 GB at 8192 tokens.
+    logits = np.array(llm._ctx.get_logits_ith(-1)[: llm.n_vocab()], dtype=np.float64)
+    offset = _log_sum_exp(logits)
+    return NextToken(tuple(tokens), logits - offset, offset)
+
+
+def _from_llama_cpp(server: Server, prompt: str) -> NextToken:
+    tokens = tokens_of(server, prompt)
+    vocabulary = server.http.get("/v1/models").json()["data"][0]["meta"]["n_vocab"]
+    body = {"prompt": tokens, "n_predict": 1, "temperature": 0, "n_probs": vocabulary, "cache_prompt": True}
+    entries = ask(server, "/completion", body)["completion_probabilities"][0]["top_logprobs"]
+    logprobs = np.full(vocabulary, -np.inf)
+    pieces = [b""] * vocabulary
+    for entry in entries:
+        logprobs[entry["id"]] = entry["logprob"]
+        pieces[entry["id"]] = bytes(entry["bytes"])
+    return NextToken(tokens, logprobs, _offset(server, tokens, logprobs), tuple(pieces))
+
+
+def _offset(server: Server, tokens: tuple[int, ...], logprobs: NDArray[np.float64]) -> float:
+    """What to add to log-probabilities to get llama.cpp's logits, found by what its repetition penalty does.
+
+    The prompt's last token is lifted by a bias to one above the likeliest other, which has the logit L, and these two
+    are left alone; then it is penalised by r. The logarithm of their ratio is now (L + 1)/r - L where L + 1 is
+    positive, else (L + 1) r - L. One r leaves two answers, a second tells them apart.
+    """
+    last = tokens[-1]
+    others = logprobs.copy()
+    others[last] = -np.inf
+    best = int(np.argmax(others))
+    lift = float(logprobs[best] - logprobs[last]) + 1
+
+    def ratio(penalty: float) -> float:
+        body = {
+            "prompt": tokens, "n_predict": 1, "cache_prompt": True, "n_probs": 2, "post_sampling_probs": True,
+            "samplers": ["top_k", "penalties"], "top_k": 2, "logit_bias": [[last, lift]], "repeat_last_n": 1,
+            "repeat_penalty": penalty, "presence_penalty": 0, "frequency_penalty": 0,
+        }  # fmt: skip
+        two = ask(server, "/completion", body)["completion_probabilities"][0]["top_probs"]
+        shares = {entry["id"]: entry["prob"] for entry in two}
+        return math.log(shares[last] / shares[best])
+
+    at_two, at_four = ratio(2.0), ratio(4.0)
+    positive, negative = 1 - 2 * at_two, at_two - 2
+    misses = {positive: abs(0.25 - 0.75 * positive - at_four), negative: abs(4 + 3 * negative - at_four)}
+    return min(misses, key=misses.__getitem__) - float(logprobs[best])
+
+
+def _from_vllm(server: Server, prompt: str) -> NextToken:
+    tokens = tokens_of(server, prompt)
+    body = {
+        "model": server.model, "prompt": tokens, "max_tokens": 1, "temperature": 0, "logprobs": -1,
+        "return_tokens_as_token_ids": True,
+    }  # fmt: skip
+    try:
+        answer = ask(server, "/v1/completions", body)
+    except RequestRefused as refused:
+        if "logprobs" not in refused.details:
+            raise
+        raise SettingsError(
+            _("vLLM tells only a few log-probabilities unless it is started with max_logprobs=-1; start it so."),
+            details=refused.details,
+        ) from None
+    told = answer["choices"][0]["logprobs"]["top_logprobs"][0]
+    values = {int(name.removeprefix("token_id:")): value for name, value in told.items()}
+    row = np.full(max(values) + 1, -np.inf)
+    row[list(values)] = list(values.values())
+    total = _log_sum_exp(row)
+    return NextToken(tokens, row) if abs(total) < NORMALISED else NextToken(tokens, row - total, total)
+
+
+def _from_tgi(server: Server, prompt: str) -> NextToken:
+    tokens = tokens_of(server, prompt)
+    parameters = {"max_new_tokens": 1, "details": True, "do_sample": False, "top_n_tokens": TGI_TOP}
+    details = ask(server, "/generate", {"inputs": prompt, "parameters": parameters})["details"]
+    top = {token["id"]: token for token in details["top_tokens"][0]}
+    size = max(*top, *tokens) + 1
+    logprobs = np.full(size, -np.inf)
+    pieces = [b""] * size
+    for token, entry in top.items():
+        logprobs[token] = entry["logprob"]
+        pieces[token] = entry["text"].encode()
+    return NextToken(tokens, logprobs, None, tuple(pieces))
+
+
+def _log_sum_exp(logits: NDArray[np.float64]) -> float:
+    highest = float(logits.max())
+    return highest + math.log(float(np.exp(logits - highest).sum()))
