@@ -171,17 +171,18 @@ class TestLlamaServer:
         assert not alike(after.rows[0], softmax(before.rows[0]))
 
 
+@pytest.fixture(scope="module")
+def llm():
+    try:
+        llm = courselib.native(context=512)
+    except EngineMissing as error:
+        pytest.skip(error.message)
+    yield llm
+    llm.close()
+
+
 class TestLibrary:
     """llama-cpp-python: logits as its own sampler sees them, looked at within its chain."""
-
-    @pytest.fixture(scope="class")
-    def llm(self):
-        try:
-            llm = courselib.native(context=512)
-        except EngineMissing as error:
-            pytest.skip(error.message)
-        yield llm
-        llm.close()
 
     @pytest.fixture
     def looked(self, monkeypatch):
@@ -241,13 +242,14 @@ class TestLibrary:
         )
 
 
+@pytest.fixture(scope="module")
+def gateway():
+    with courselib.launch("tgi-gateway", context=512) as server:
+        yield server.http
+
+
 class TestGateway:
     """TGI's protocol: five tokens' log-probabilities after everything, and penalties that look at the whole context."""
-
-    @pytest.fixture(scope="class")
-    def gateway(self):
-        with courselib.launch("tgi-gateway", context=512) as server:
-            yield server.http
 
     @pytest.mark.parametrize(("first", "controls"), [
         ("In", {"repetition_penalty": 1.1}),
@@ -301,37 +303,38 @@ if __name__ == "__main__":
 """
 
 
+@pytest.fixture(scope="module")
+def runs(installed, tmp_path_factory):
+    python = installed.python
+    to = tmp_path_factory.mktemp("rows") / "rows.npz"
+    model = find_model("smollm2-135m", python)
+    asked = {
+        "model": model.argument, "prompt": RED, "steps": VLLM_STEPS, "runs": {"none": {}, **ON}, "to": str(to),
+        "vocabulary": VOCABULARY, "forced": " red",
+    }  # fmt: skip
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}
+    done = subprocess.run(
+        [python, "-c", VLLM_PROGRAM], input=json.dumps(asked), capture_output=True, text=True, env=environment,
+        check=False, timeout=280,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    rows = np.load(to)
+    told = json.loads(str(rows["told"]))
+    return {
+        name: Run(
+            tuple(run["prompt"]),
+            tuple(run["output"]),
+            np.array([rows[f"{name} {step}"] for step in range(VLLM_STEPS)]),
+        )
+        for name, run in told.items()
+    }
+
+
 class TestVllm:
     """vLLM's library in its own environment: runs with penalties beside one without.
 
     One token is made so likely that all runs draw it and compute the same.
     """
-
-    @pytest.fixture(scope="class")
-    def runs(self, installed, tmp_path_factory):
-        python = installed.python
-        to = tmp_path_factory.mktemp("rows") / "rows.npz"
-        model = find_model("smollm2-135m", python)
-        asked = {
-            "model": model.argument, "prompt": RED, "steps": VLLM_STEPS, "runs": {"none": {}, **ON}, "to": str(to),
-            "vocabulary": VOCABULARY, "forced": " red",
-        }  # fmt: skip
-        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}
-        done = subprocess.run(
-            [python, "-c", VLLM_PROGRAM], input=json.dumps(asked), capture_output=True, text=True, env=environment,
-            check=False, timeout=280,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr[-3000:]
-        rows = np.load(to)
-        told = json.loads(str(rows["told"]))
-        return {
-            name: Run(
-                tuple(run["prompt"]),
-                tuple(run["output"]),
-                np.array([rows[f"{name} {step}"] for step in range(VLLM_STEPS)]),
-            )
-            for name, run in told.items()
-        }
 
     @pytest.mark.parametrize("name", ON)
     def test_the_prompt_counts_for_repetition_alone(self, runs, name):

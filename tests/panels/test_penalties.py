@@ -1,0 +1,104 @@
+"""The penalty microscope on a real engine, and its marked text by hand."""
+
+import re
+
+import pytest
+
+from courselib.errors import SettingsError
+from courselib.panels.marked_text import loop_words, marked, rings
+from courselib.panels.penalties import Penalties
+from courselib.sampling.text_repetition import find_loops
+from tests.panels.conftest import click
+
+PIECES = [
+    word.encode() for word in ("the ", "cat ", "sat ", "on ", "<a> ", "mat. ", "the ", "cat ", "sat ", "on ", "me")
+]
+
+
+def plain(html):
+    """What a person reads."""
+    without = re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)
+    return re.sub(r"<[^>]*>", "", without).replace("&lt;", "<").replace("&gt;", ">")
+
+
+def test_what_is_said_again_has_the_mark_of_its_first_place():
+    html = marked(PIECES, least=3)
+    first, again = re.findall(r"<span class='(cl-\w+)' title='[^']*'>(.*?)<sub>(\d)</sub>", html)
+    assert first == ("cl-first", "the cat sat on ", "1")
+    assert again == ("cl-again", "the cat sat on ", "1")
+    assert plain(marked(PIECES, least=9)) == b"".join(PIECES).decode()
+
+
+def test_a_character_of_several_tokens_is_shown_whole():
+    data = "夜市".encode()
+    assert plain(marked([data[:2], data[2:4], data[4:]])) == "夜市"
+
+
+def test_a_loop_as_a_ring():
+    tokens = [b"so ", *[b"it ", b"goes "] * 4]
+    (loop,) = find_loops(tokens)
+    html = rings(tokens, [loop])
+    assert "<svg" in html and "4.0×" in html
+    assert "“it goes ”" in html
+    assert loop_words(loop) == "a loop from token 1 on: 2 tokens, 4.0 rounds"
+    assert rings(tokens, []) == ""
+
+
+@pytest.fixture(scope="module")
+def panel(server):
+    panel = Penalties(server)
+    panel.run()
+    return panel
+
+
+@pytest.mark.engine
+class TestLive:
+    def test_one_side_loops_and_the_other_does_not(self, panel):
+        a, b = panel.sides
+        assert find_loops(a.data) and not find_loops(b.data)
+        assert "cl-again" in a.text.value and "<svg" in a.text.value
+        assert "<svg" not in b.text.value
+        assert "a loop from token" in panel.as_table()
+        assert panel.state == "done"
+        assert repr(panel) == "Penalties(engine='llama.cpp')"
+
+    def test_a_step_taken_apart(self, panel):
+        heads, *rows = panel.look("B", 30)
+        assert heads[:4] == ("token", "times in the prompt", "in the answer", "logit before")
+        assert heads[4:] == ("frequency_penalty=0.5",)
+        seen = [row for row in rows if int(row[1]) + int(row[2])]
+        assert seen
+        for row in rows:
+            # Within llama.cpp's window of 64 tokens, which prompt and answer together are not longer than here.
+            lost = 0.5 * (int(row[1]) + int(row[2]))
+            assert float(row[4]) == pytest.approx(float(row[3]) - lost, abs=0.011)
+        assert "token 30" in panel.table.value
+
+    def test_the_token_chosen_is_the_first_after_the_penalties(self, panel):
+        step = next(n for n, token in enumerate(panel.sides[1].tokens) if n > 20)
+        _heads, *rows = panel.look("B", step)
+        best = max(rows, key=lambda row: float(row[-1]))
+        assert best[0] == repr(panel.sides[1].tokens[step].data.decode())
+
+    def test_the_programs_are_of_both_sides(self, panel):
+        assert set(panel.code.programs) == {"A: openai", "A: curl", "B: openai", "B: curl"}
+        assert "frequency_penalty" in panel.code.programs["B: openai"]
+        assert "frequency_penalty" not in panel.code.programs["A: openai"]
+
+    def test_nothing_to_take_apart(self, server):
+        panel = Penalties(server)
+        with pytest.raises(SettingsError, match="press Generate"):
+            panel.look("A", 0)
+        assert "press Generate" in panel._error.value
+
+    def test_cancel(self, server):
+        panel = Penalties(server)
+        click(panel.run_button)
+        click(panel.cancel_button)
+        panel._worker.wait(20)
+        assert panel.state == "cancelled"
+        assert not panel.run_button.disabled
+
+    def test_an_empty_prompt(self, server):
+        panel = Penalties(server, prompt=" ")
+        assert "The prompt is empty" in panel._error.value
