@@ -1,0 +1,331 @@
+"""The stop inspector: where an answer ends, what is cut, how near its end it was, and each dialect's word for it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as widgets
+
+from courselib.engines.server import Server
+from courselib.errors import SettingsError, Unreachable
+from courselib.i18n import _
+from courselib.observe.logits import ask, tokens_of
+from courselib.panels.base import Panel, button, escape, facts_table
+from courselib.panels.figure import Picture
+from courselib.panels.worker import Worker
+from courselib.sampling.text_stops import DIALECTS, REASONS, Account, Ending, Step, account, finish_table
+from courselib.stream import chat_messages
+from courselib.text import show, spans
+
+if TYPE_CHECKING:
+    from courselib.panels.deploy import Deploy
+
+ROUTE = "llama.cpp /completion"
+# What the library may generate beyond its limit to make a character whole.
+MARGIN = 4
+WHOLE_VOCABULARY = 1 << 20
+# A bias that makes any token the likeliest.
+FORCE = 10_000
+STYLE = """<style>
+.cl-ending { white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.8; }
+.cl-ending .cl-token { border-left: 1px solid var(--jp-border-color1, #8888); padding-left: 1px; }
+.cl-ending .cl-stop { background: rgba(230, 159, 0, .4); }
+.cl-ending .cl-cut { text-decoration: line-through; opacity: .65; }
+.cl-gauge { display: flex; height: 18px; border: 1px solid currentColor; border-radius: 4px; overflow: hidden; }
+.cl-gauge > div { min-width: 1px; }
+</style>"""
+
+
+@dataclass(frozen=True)
+class Made:
+    """An answer made without stop strings: its tokens, the probability of the end in place of each, and the room."""
+
+    prompt_tokens: int
+    context: int
+    steps: tuple[Step, ...]
+    ends: tuple[float, ...]
+
+
+class Stops(Panel):
+    """What becomes of an answer under stop strings and limits of length, on every route at once.
+
+    ``run`` makes the answer without stop strings and asks again with them; ``made`` is the one, ``seen`` what the
+    engine said to the other. What other engines would give back is told by their rules, from the same tokens.
+
+    Args:
+        server: a llama.cpp server, or the desk (``Deploy``) that may start one.
+        prompt: what is asked.
+        stop: the stop strings.
+        max_tokens: how many tokens may come.
+    """
+
+    def __init__(
+        self,
+        server: Server | Deploy,
+        *,
+        prompt: str = "Name the capital of France in one short sentence.",
+        stop: Sequence[str] = ("ari",),
+        max_tokens: int = 32,
+    ) -> None:
+        super().__init__(_("Length and stops"), server.engine_name, _("measured here, others by their rules"))
+        self._source = server
+        self._worker = Worker(self.show_error, self._ended)
+        self._pieces: dict[int, bytes] = {}
+        self.made: Made | None = None
+        self.seen: dict[str, Any] = {}
+        wide = widgets.Layout(width="100%")
+        label = {"description_width": "110px"}
+        self.prompt = widgets.Textarea(value=prompt, description=_("Prompt"), rows=2, layout=wide, style=label)
+        self.stops = widgets.Textarea(
+            value="\n".join(_escaped(each) for each in stop),
+            description="stop",
+            placeholder=_("one a line; \\n is a line break"),
+            rows=2,
+            layout=wide,
+            style=label,
+        )
+        self.max_tokens = widgets.IntSlider(value=max_tokens, min=1, max=256, description="max_tokens", style=label)
+        self.min_tokens = widgets.IntSlider(value=0, min=0, max=64, description="min_tokens", style=label)
+        self.ignore_eos = widgets.Checkbox(value=False, description="ignore_eos", indent=False)
+        self.run_button = button(_("Generate"), "play", "cl-run", self._start)
+        self.cancel_button = button(_("Cancel"), "times", "cl-cancel", self._cancel)
+        self.cancel_button.disabled = True
+        self.route = widgets.Dropdown(options=list(DIALECTS), value=ROUTE, description=_("seen by"), style=label)
+        self.route.add_class("cl-route")
+        self.text, self.gauge, self.table = widgets.HTML(), widgets.HTML(), widgets.HTML(value=_words_table())
+        self.text.add_class("cl-ending-view")
+        self.table.add_class("cl-accounts")
+        self.curve = widgets.VBox()
+        for css, field in (("cl-prompt", self.prompt), ("cl-stops", self.stops), ("cl-ignore-eos", self.ignore_eos)):
+            field.add_class(css)
+        for field in (self.stops, self.max_tokens, self.min_tokens, self.route):
+            field.observe(self._show, "value")
+        row = widgets.Layout(flex_flow="row wrap")
+        self.lay_out(
+            self.prompt,
+            self.stops,
+            widgets.HBox([self.max_tokens, self.min_tokens, self.ignore_eos], layout=row),
+            widgets.HBox([self.run_button, self.cancel_button, self.route], layout=row),
+            self.text,
+            self.gauge,
+            self.table,
+            self.curve,
+        )
+
+    @property
+    def server(self) -> Server:
+        """Who answers.
+
+        Raises:
+            Unreachable: it is a desk's, and none runs there.
+            SettingsError: it is no llama.cpp server.
+        """
+        server = self._source if isinstance(self._source, Server) else self._source.server
+        if server is None:
+            raise Unreachable(_("No server runs yet; press Start in the Deploy panel, then Generate."))
+        if server.engine_name != "llama.cpp":
+            raise SettingsError(_("This panel asks llama.cpp's server for every token; start one to use it."))
+        return server
+
+    @property
+    def ending(self) -> Ending:
+        """What is asked for."""
+        stop = tuple(_unescaped(line) for line in self.stops.value.split("\n") if line)
+        return Ending(self.max_tokens.value, stop, self.min_tokens.value, self.ignore_eos.value)
+
+    def accounts(self) -> dict[str, Account]:
+        """What each route gives back of the answer made; a route is out where the tokens are too few to tell."""
+        found = {}
+        for route in DIALECTS:
+            try:
+                found[route] = account(self.made.steps if self.made else (), self.ending, route)
+            except SettingsError:
+                continue
+        return found
+
+    def _start(self, _button: object = None) -> None:
+        if self._worker.busy:
+            return
+        self.made, self.seen = None, {}
+        self.curve.children = ()
+        self.show_error(None)
+        self.run_button.disabled, self.cancel_button.disabled = True, False
+        self.set_state_text(_("answering"))
+        self._worker.start(self._make)
+
+    def _make(self) -> None:
+        server, ending = self.server, self.ending
+        self.set_model(server.model)
+        text = ask(server, "/apply-template", {"messages": chat_messages(self.prompt.value)})["prompt"]
+        prompt = list(tokens_of(server, text))
+        props = server.http.get("/props").json()
+        (end,) = tokens_of(server, props["eos_token"])
+        if not self._pieces:
+            # Every token of the vocabulary is among the likeliest of so many.
+            told = _forced(server, prompt, end, WHOLE_VOCABULARY)["top_logprobs"]
+            self._pieces = {entry["id"]: bytes(entry["bytes"]) for entry in told}
+        body = {"prompt": prompt, "temperature": 0, "n_predict": ending.max_tokens, "ignore_eos": ending.ignore_eos}
+        whole = {**body, "n_predict": ending.max_tokens + MARGIN, "return_tokens": True}
+        answer = ask(server, "/completion", whole)
+        spelled = props["eos_token"].encode()
+        steps = [
+            Step(self._pieces[token] or (spelled if token == end else b""), not self._pieces[token], token == end)
+            for token in answer["tokens"]
+        ]
+        ends: list[float] = []
+        for place in range(len(steps)):
+            if self._worker.cancelled.is_set():
+                return
+            ends.append(math.exp(_forced(server, prompt + answer["tokens"][:place], end, 1)["logprob"]))
+            self.set_state_text(_("P(end): {n} of {all}").format(n=place + 1, all=len(steps)))
+        self.seen = ask(server, "/completion", {**body, "stop": list(ending.stop)})
+        self.made = Made(len(prompt), props["default_generation_settings"]["n_ctx"], tuple(steps), tuple(ends))
+        self._show()
+        self.curve.children = (self._picture(),)
+
+    def _cancel(self, _button: object = None) -> None:
+        self._worker.cancel()
+
+    def _ended(self) -> None:
+        self.run_button.disabled, self.cancel_button.disabled = False, True
+        failed, cancelled = self._worker.error is not None, self._worker.cancelled.is_set()
+        self.set_state_text(_("failed") if failed else _("cancelled") if cancelled else _("done"))
+
+    def _show(self, _change: object = None) -> None:
+        if self.made is None:
+            return
+        accounts = self.accounts()
+        told = accounts.get(self.route.value)
+        self.text.value = (
+            _ending_html(self.made.steps, told) if told else escape(_("Generate again, with more tokens."))
+        )
+        self.gauge.value = _gauge_html(self.made, accounts[ROUTE].tokens if ROUTE in accounts else 0)
+        self.table.value = _accounts_html(accounts) + facts_table(self._facts()) + _words_table()
+
+    def _facts(self) -> list[tuple[str, str, str]]:
+        seen = self.seen
+        words = f"{seen['stop_type']} {seen['stopping_word']!r}" if seen["stopping_word"] else seen["stop_type"]
+        return [
+            (_("this engine, asked with the stops when Generate was pressed"), repr(seen["content"]), _("measured")),
+            (_("and why it ended"), words, _("the engine's word")),
+        ]
+
+    def _picture(self) -> Picture:
+        import plotly.graph_objects as go
+
+        assert self.made is not None
+        places = list(range(len(self.made.ends)))
+        words = [repr(show(step.data)) for step in self.made.steps]
+        rows = "\n".join(
+            f"{place:>4} {word:<16} {chance:.2e}"
+            for place, word, chance in zip(places, words, self.made.ends, strict=True)
+        )
+        line = go.Scatter(x=places, y=self.made.ends, text=words, mode="lines+markers")
+        return Picture(
+            [line],
+            table=rows,
+            title=_("P(end) in place of each token (measured)"),
+            xaxis={"title": _("token")},
+            yaxis={"title": _("probability"), "type": "log", "exponentformat": "power"},
+        )
+
+    def run(self, timeout_s: float = 120) -> dict[str, Account]:
+        """Make the answer, wait, and give each route's account of it; raises what went wrong."""
+        self._start()
+        self._worker.wait(timeout_s)
+        return self.accounts()
+
+    def as_table(self) -> str:
+        """Every route's account, the room there is, and P(end) token by token."""
+        lines = [super().as_table()]
+        for route, told in self.accounts().items():
+            lines.append(f"{route}: {told.text!r} | cut {show(told.cut)!r} | {DIALECTS[route].word(told.reason)}")
+        if self.made:
+            lines.append(_room(self.made, len(self.made.steps)))
+            lines += [
+                f"{show(step.data)!r} {end:.2e}" for step, end in zip(self.made.steps, self.made.ends, strict=True)
+            ]
+        return "\n".join(lines)
+
+
+def _forced(server: Server, tokens: list[int], token: int, n_probs: int) -> dict[str, Any]:
+    """What the engine tells of the next token: the likeliest, and one of our choice.
+
+    The choice is made by a bias, which the probabilities told do not know of. And it must be made: a token that ends
+    within a character is held back, with all that there is to tell of it.
+    """
+    body = {"prompt": tokens, "n_predict": 1, "temperature": 0, "n_probs": n_probs, "logit_bias": [[token, FORCE]]}
+    return dict(ask(server, "/completion", body)["completion_probabilities"][0])
+
+
+def _ending_html(steps: Sequence[Step], told: Account) -> str:
+    """The answer's tokens, what is cut struck out, the stop string marked."""
+    texts = [b"" if step.special else step.data for step in steps[: told.tokens]]
+    stop_end = told.at + len((told.stop or "").encode()) if told.at is not None else -1
+    kept = len(b"".join(texts)) - len(told.cut)
+    at, parts = 0, []
+    for span in spans(texts):
+        parts.append("<span class='cl-token'>")
+        for character in span.text:
+            css = "cl-cut" if at >= kept else ""
+            css += " cl-stop" if told.at is not None and told.at <= at < stop_end else ""
+            parts.append(f"<span class='{css}'>{escape(character)}</span>" if css else escape(character))
+            at += len(character.encode())
+        parts.append("</span>")
+    return f"{STYLE}<div class='cl-ending' tabindex='0'>{''.join(parts)}</div>"
+
+
+def _room(made: Made, answer: int) -> str:
+    return _("prompt {prompt}, answer {answer}, free {free} of {context} tokens").format(
+        prompt=made.prompt_tokens, answer=answer, free=made.context - made.prompt_tokens - answer, context=made.context
+    )
+
+
+def _gauge_html(made: Made, answer: int) -> str:
+    words = escape(_room(made, answer))
+    parts = "".join(
+        f"<div style='width: {100 * share / made.context:.2f}%; background: {colour}'></div>"
+        for share, colour in ((made.prompt_tokens, "#0072b2"), (answer, "#e69f00"))
+    )
+    return f"{STYLE}<div class='cl-gauge' role='img' aria-label='{words}'>{parts}</div><div>{words}</div>"
+
+
+def _accounts_html(accounts: dict[str, Account]) -> str:
+    heads = (_("route"), _("gives back"), _("cut"), _("stop string"), _("tokens"), _("finish reason"))
+    rows = []
+    for route, told in accounts.items():
+        stop = _("{stop}, kept") if told.kept else _("{stop}, dropped")
+        rows.append(
+            (
+                route,
+                repr(told.text[-40:]),
+                repr(show(told.cut)) if told.cut else "",
+                stop.format(stop=repr(told.stop)) if told.stop is not None else "",
+                str(told.tokens),
+                DIALECTS[route].word(told.reason),
+            )
+        )
+    return _table(heads, rows)
+
+
+def _words_table() -> str:
+    heads = (_("route"), *(_(words) for words in REASONS.values()), _("told apart by"))
+    title = escape(_("Finish reasons of all routes"))
+    return f"<details><summary>{title}</summary>{_table(heads, finish_table())}</details>"
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in heads)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<div style='overflow-x: auto'><table class='cl-facts'><tr>{head}</tr>{body}</table></div>"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\n", "\\n")
+
+
+def _unescaped(line: str) -> str:
+    return line.replace("\\\\", "\0").replace("\\n", "\n").replace("\0", "\\")
