@@ -11,6 +11,7 @@ from courselib.controls.catalogue import CONTROLS
 from courselib.controls.control import MANY, SEEDS, Biases
 from courselib.controls.controls import Controls
 from courselib.errors import SettingsError
+from tests.controls.drawn import some_controls, values
 
 NUMBERS = [control for control in CONTROLS.values() if control.kind in (int, float)]
 OUTSIDE = {
@@ -38,30 +39,6 @@ OUTSIDE = {
 }
 
 
-def values_of(control):
-    """All that a control allows."""
-    if control.kind is bool:
-        return st.booleans()
-    if control.kind is tuple:
-        return st.lists(st.text(min_size=1, max_size=5), max_size=5).map(tuple)
-    if control.kind is dict:
-        return st.dictionaries(st.integers(0, 10**6), st.floats(-100, 100), max_size=4)
-    if control.kind is int:
-        return st.integers(int(control.low), int(control.high))
-    high = None if math.isinf(control.high) else control.high
-    return st.floats(control.low, high, exclude_min=control.open_low, allow_infinity=False)
-
-
-@st.composite
-def controls(draw):
-    """Any allowed set of controls."""
-    names = draw(st.sets(st.sampled_from(list(CONTROLS))))
-    values = {name: draw(values_of(CONTROLS[name])) for name in sorted(names)}
-    if values.get("min_tokens") and "max_tokens" in values:
-        values["max_tokens"] = max(values["max_tokens"], values["min_tokens"])
-    return Controls(**values)
-
-
 def test_every_field_is_in_the_catalogue_in_its_order():
     assert [field.name for field in dataclasses.fields(Controls)] == list(CONTROLS) == list(OUTSIDE)
     for name, control in CONTROLS.items():
@@ -72,7 +49,7 @@ def test_every_field_is_in_the_catalogue_in_its_order():
 
 # Where hypothesis has not yet made its table of characters, the first text takes a second.
 @settings(suppress_health_check=[HealthCheck.too_slow])
-@given(controls())
+@given(some_controls())
 def test_json_gives_the_same_back(some):
     assert Controls.from_json(some.to_json()) == some
     assert hash(Controls.from_json(some.to_json())) == hash(some)
@@ -82,13 +59,13 @@ def test_json_gives_the_same_back(some):
 @settings(max_examples=50)
 @given(st.sampled_from(NUMBERS), st.data())
 def test_what_is_allowed_keeps_its_value_and_gets_its_type(control, data):
-    value = data.draw(values_of(control))
+    value = data.draw(values(control))
     kept = control.check(value)
     assert kept == value
     assert type(kept) is control.kind
 
 
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in OUTSIDE.items() for value in values])
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, refused in OUTSIDE.items() for value in refused])
 def test_out_of_range_is_refused_with_the_interval(name, value):
     with pytest.raises(SettingsError) as caught:
         Controls(**{name: value})

@@ -23,12 +23,16 @@ def _bias_pairs(biases: dict[int, float]) -> dict[str, Any]:
     return {"logit_bias": [[token, bias] for token, bias in biases.items()]}
 
 
+# Zero is off on all three; the token chosen comes with those of one.
 def _chat_logprobs(count: int) -> dict[str, Any]:
-    return {"logprobs": True, "top_logprobs": count}
+    return {"logprobs": True, "top_logprobs": max(count, 1)}
+
+
+def _completions_logprobs(count: int) -> dict[str, Any]:
+    return {"logprobs": max(count, 1)}
 
 
 def _likeliest(count: int) -> dict[str, Any]:
-    # Zero is off here; the token chosen comes with those of one.
     return {"n_probs": max(count, 1)}
 
 
@@ -62,7 +66,7 @@ CHAT = {
     "logprobs": sent(_chat_logprobs, NONE),
     "n": sent("n", 1, N_("refused above the number of slots (--parallel)")),
 }
-COMPLETIONS = {**CHAT, "logprobs": sent("logprobs", NONE)}
+COMPLETIONS = {**CHAT, "logprobs": sent(_completions_logprobs, NONE)}
 
 ROUTES = (
     Route("llama.cpp chat", "llama.cpp", ("llama.cpp",), "messages", CHAT, SOURCE, "/v1/chat/completions"),
