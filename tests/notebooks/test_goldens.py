@@ -8,7 +8,9 @@ import nbformat
 import pytest
 
 from courselib.authoring import build
+from courselib.engines import vllm_environment
 from tests.authoring.project import fixture, make_project, notebook_path
+from tests.notebooks import nbval
 from tests.notebooks.nbval import built_notebooks, change_first_golden, golden_cells, run_nbval
 
 
@@ -50,6 +52,23 @@ def test_what_compares_nothing_is_noticed(small):
         else:
             cell.outputs[0].data["text/plain"] = " "
         assert golden_cells(notebook) == [], strip
+
+
+def test_a_notebook_that_cannot_run_here_is_left_out_and_named(tmp_path, monkeypatch, capfd):
+    """Two notebooks, of which one needs vLLM, on a machine that seems to have none."""
+    root = make_project(
+        tmp_path, bytes=fixture("lesson.md"), more=fixture("lesson.md").replace("needs: []", "needs: [vllm]")
+    )
+    assert build(root).ok
+    monkeypatch.setenv(vllm_environment.VARIABLE, "/no/python")
+    monkeypatch.setattr(nbval, "NOTEBOOKS", root / "notebooks")
+    monkeypatch.delenv("COURSELIB_REQUIRE_VLLM", raising=False)
+    assert nbval.main() == 0
+    said = capfd.readouterr().out
+    assert "Left out: more.ipynb. The interpreter /no/python, asked for as vLLM's, cannot be used" in said
+    assert "5 passed, 1 skipped" in said
+    monkeypatch.setenv("COURSELIB_REQUIRE_VLLM", "1")
+    assert nbval.main() == 1
 
 
 def test_nbval_passes_what_was_built(small):
