@@ -25,6 +25,7 @@ from courselib.authoring.project import Project, read_project
 from courselib.authoring.source import Lesson, read_lesson
 from courselib.authoring.translation import panel_words, read_translations, translated
 from courselib.authoring.variants import Variant, vary
+from courselib.controls.table import PAGE, page
 from courselib.errors import LessonError
 from courselib.i18n import _
 
@@ -85,6 +86,7 @@ def build(
             report.problems.append(error.message)
     if names is None:
         report.problems += builder.orphans()
+        report.problems += _controls_page(root / PAGE, check)
     return report
 
 
@@ -108,6 +110,17 @@ def render(
     spoken = translated(varied, read_translations(root, lesson, language)) if language != "en" else varied
     words = panel_words(language)
     return assemble(spoken, project, path, language=language, variant=variant, words=words)
+
+
+def _controls_page(path: Path, check: bool) -> list[str]:
+    """Write the page that is rendered from the controls, or say that it is not what they give."""
+    fresh = page()
+    if not path.parent.is_dir() or (path.exists() and path.read_text(encoding="utf-8") == fresh):
+        return []
+    if check:
+        return [_("{page}: not what courselib/controls gives; run: courselib build").format(page=PAGE)]
+    path.write_text(fresh, encoding="utf-8", newline="\n")
+    return []
 
 
 def _lesson_files(root: Path, names: list[str] | None) -> list[Path]:

@@ -24,6 +24,7 @@ NONE = N_("none")
 KEPT = N_("the stop text is kept at the answer's end, and only found where a token ends with it")
 RELATIVE = N_("TGI takes it times the token's share of all tokens so far; the gateway, times its count")
 GREEDY = N_("the likeliest token is taken, unless a control asks for chance")
+ZERO = N_("0 is said by leaving out all that would draw by chance")
 MOST_STOPS, MOST_LIKELIEST = 4, 5
 
 
@@ -52,7 +53,7 @@ def _some(count: int) -> bool:
 
 
 GENERATE: dict[str, Spelling] = {
-    "temperature": sent("temperature", GREEDY),
+    "temperature": sent("temperature", GREEDY, ZERO),
     "top_k": sent("top_k", NONE, off_is_absent=True),
     "top_p": sent("top_p", NONE, off_is_absent=True, accepts=_below_one, interval=BELOW_ONE),
     "min_p": missing(N_("nearest is top_p")),

@@ -47,13 +47,13 @@ LIBRARY: dict[str, Spelling] = {
     "min_tokens": sent("min_tokens", 0),
     "stop": sent("stop", ()),
     "ignore_eos": sent("ignore_eos", False),
-    "skip_special_tokens": sent("skip_special_tokens", True),
+    "skip_special_tokens": sent("skip_special_tokens", True, N_("the one that ends the answer is never in the text")),
     "seed": sent("seed", ENGINE_SEED),
     "logit_bias": sent("logit_bias", NONE),
     "logprobs": sent(
         "logprobs", NONE, accepts=lambda count: count <= HTTP_LOGPROBS, interval=N_("20 at most (max_logprobs)")
     ),
-    "n": sent("n", 1),
+    "n": sent("n", 1, N_("1 alone where the temperature is 0")),
 }
 COMPLETIONS = {
     **LIBRARY,
