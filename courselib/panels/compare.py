@@ -26,6 +26,7 @@ STYLE = """<style>
 .cl-compare table.cl-differences :is(th, td) { padding: 2px 16px 2px 0; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--jp-border-color2, #8884); }
 .cl-compare table.cl-differences th[scope=row] { font-family: var(--jp-code-font-family, monospace); font-weight: 400; }
+.cl-compare :is(.widget-html-content, .jupyter-widget-html-content) { min-width: 0; }
 .cl-compare .cl-differences-box { overflow-x: auto; }
 </style>"""
 

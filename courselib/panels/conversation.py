@@ -88,7 +88,7 @@ def _area(label: str, value: str, css: str, *, rows: int) -> widgets.Textarea:
         description=label,
         rows=rows,
         style={"description_width": "110px"},
-        layout=widgets.Layout(width="100%"),
+        layout=widgets.Layout(width="auto"),
     )
     area.add_class(css)
     return area

@@ -83,7 +83,7 @@ function drawRow(row, labels, id, change) {
         if (input.type === "range") input.setAttribute("aria-valuetext", entry ?? labels.unset);
       state.className = `cl-control-state ${line?.kind ? `cl-${line.kind}` : ""}`;
       // What is sent, or left to the engine, says so itself; what comes to another effect begins with a word for it.
-      state.replaceChildren(...(line?.kind ? [make("b", { textContent: line.word })] : []), line?.text ?? "");
+      state.replaceChildren(...(line?.kind ? [make("b", { textContent: line.word }), " "] : []), line?.text ?? "");
     },
   };
 }
@@ -92,7 +92,6 @@ function render({ model, el }) {
   const labels = model.get("labels");
   const id = `cl-controls-${count++}`;
   const form = make("div", { className: "cl-controls" });
-  form.dataset.lmSuppressShortcuts = "true"; // keys are for the inputs here, not for JupyterLab
 
   function change(name, entry) {
     const { [name]: _before, ...others } = model.get("entries");
@@ -108,6 +107,10 @@ function render({ model, el }) {
     form.append(fold);
     return { given, drawn };
   });
+  // Keys are for what has the focus here, not for JupyterLab: its shortcuts look for this mark at the very element, and
+  // its notebook takes Enter.
+  form.onkeydown = (event) => event.stopPropagation();
+  for (const node of form.querySelectorAll("summary, input, select, textarea")) node.dataset.lmSuppressShortcuts = "true";
   el.append(form);
 
   function draw() {
