@@ -179,12 +179,12 @@ def vllm(controls: Controls, context: Context = NOTHING) -> Pipeline:
 
 
 def tgi(controls: Controls, context: Context = NOTHING) -> Pipeline:
-    """TGI's pipeline, for requests that sample (``do_sample``), or greedily at temperature 0."""
+    """TGI's pipeline, of its ``/generate``: greedy unless one of temperature, top_k, top_p and typical_p is set."""
     lacking = "min_p presence_penalty no_repeat_ngram_size dry_multiplier min_tokens ignore_eos logit_bias"
     settings = _Settings(controls, NEUTRAL, without=lacking)
     stages = (
         _penalties(settings, repeated=context.tokens, counted=context.tokens, relative=True),
-        _temperature(settings.temperature),
+        _tgi_temperature(controls),
         TopK(settings.top_k, ties=True),
         TopP(settings.top_p),
         Typical(settings.typical_p, ties=True),
@@ -201,7 +201,7 @@ def tgi_gateway(controls: Controls, context: Context = NOTHING) -> Pipeline:
     settings = _Settings(controls, NEUTRAL, without=lacking)
     stages = (
         _penalties(settings, repeated=context.tokens, counted=context.tokens),
-        _temperature(settings.temperature),
+        _tgi_temperature(controls),
         TopK(settings.top_k, ties=False),
         TopP(settings.top_p),
         Typical(settings.typical_p, ties=False),
@@ -255,6 +255,14 @@ def pipeline(engine: str, controls: Controls, context: Context = NOTHING) -> Pip
 
 def _temperature(value: float) -> Stage:
     return Temperature(value) if value > 0 else Greedy()
+
+
+def _tgi_temperature(controls: Controls) -> Stage:
+    """TGI draws by chance if a control asks for it, and a temperature of 1 is one that does."""
+    if controls.temperature is not None:
+        return _temperature(controls.temperature)
+    chance = any(getattr(controls, name) not in (None, NEUTRAL[name]) for name in ("top_k", "top_p", "typical_p"))
+    return Temperature(1.0) if chance else Greedy()
 
 
 def _penalties(

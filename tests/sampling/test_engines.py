@@ -45,6 +45,9 @@ def expected(engine, given, context, left):
     if engine == "transformers":
         of |= {"top_k": 50}
     of |= given.given()
+    chance = {"top_k": 0, "top_p": 1, "typical_p": 1}
+    if engine in ("tgi", "tgi-gateway") and given.temperature is None:
+        of["temperature"] = int(any(of[name] != off for name, off in chance.items()))
     both = context.prompt + context.output
     penalised = {
         "llama.cpp": (both[-64:], both[-64:], False),
@@ -178,6 +181,14 @@ def test_ends_are_forbidden_as_long_as_each_engine_forbids_them():
         ("llama.cpp", Controls(min_tokens=2), False),
     ):
         assert (pipeline(engine, given, context).probabilities(row)[2] == 0) == forbids, (engine, given)
+
+
+def test_tgi_is_greedy_unless_a_control_asks_for_chance():
+    row = np.log([0.5, 0.3, 0.2])
+    for engine in ("tgi", "tgi-gateway"):
+        survivors = lambda **given: pipeline(engine, Controls(**given)).run(row).end.survivors  # noqa: B023, E731
+        assert survivors() == survivors(temperature=0) == survivors(repetition_penalty=2) == survivors(top_p=1) == 1
+        assert survivors(temperature=1) == survivors(top_k=3) == survivors(typical_p=0.99) == 3
 
 
 def test_native_chat_has_a_temperature_of_its_own():
