@@ -7,6 +7,7 @@ launcher, which cannot run here.
 
 import dataclasses
 import itertools
+import os
 import shlex
 import typing
 
@@ -16,7 +17,7 @@ import courselib
 from courselib.engines.tgi import ENGINE, ignored
 from courselib.engines.tgi_settings import IMAGE, TgiSettings
 from courselib.errors import SettingsError
-from tests.snippets.snippets import FAILS, RUNS, Snippet, check, fill_in, outcome
+from tests.snippets.snippets import FAILS, RUNS, Snippet, check, fill_in, outcome, outcomes_elsewhere
 
 HUB = "from huggingface_hub import InferenceClient\nclient = InferenceClient(model='{url}', token='{key}')\n"
 OPENAI = "from openai import OpenAI\nclient = OpenAI(base_url='{url}/v1', api_key='{key}')\n"
@@ -159,6 +160,48 @@ CLIENTS = [
     ),
 ]
 
+OLDER = (
+    "from text_generation import Client\n"
+    "client = Client('{url}', headers=dict(authorization='Bearer {key}'), timeout=60)\n"
+)
+# The client that tutorials on TGI use; it wants an older huggingface_hub than the course has.
+OLDER_CLIENT = [
+    Snippet(
+        "Client.generate, all at once",
+        OLDER
+        + "r = client.generate('Write a creative story', max_new_tokens=10, temperature=0.8, top_p=0.95, top_k=50,\n"
+        "    repetition_penalty=1.1)\n"
+        "print(r.details.finish_reason.value, r.generated_text.startswith('Write'))",
+        RUNS,
+        r"^(length|eos_token) False$",
+    ),
+    Snippet(
+        "Client.generate, stop_sequences",
+        OLDER + "r = client.generate('One, two, three, four,', max_new_tokens=20, stop_sequences=[' six'])\n"
+        "print(r.generated_text.endswith(' six'))",
+        RUNS,
+        r"^True$",
+    ),
+    Snippet(
+        "Client.generate, no_repeat_ngram_size",
+        OLDER + "client.generate('Write a varied text', no_repeat_ngram_size=3)",
+        FAILS,
+        r"TypeError: .*no_repeat_ngram_size",
+    ),
+    Snippet(
+        "Client.generate, min_new_tokens",
+        OLDER + "client.generate('Write', min_new_tokens=10)",
+        FAILS,
+        r"TypeError: .*min_new_tokens",
+    ),
+    Snippet(
+        "Client.chat as a stream",
+        OLDER + "list(client.chat([dict(role='user', content='Hi')], max_tokens=4, stream=True))",
+        FAILS,
+        r"AttributeError: .*'status'",
+    ),
+]
+
 DOCKER = "docker run --gpus all --shm-size 1g -p 8080:80 -v ~/.cache/huggingface:/data "
 OLD_IMAGE = "ghcr.io/huggingface/text-generation-inference:latest"
 MODEL = " --model-id HuggingFaceTB/SmolLM2-360M-Instruct"
@@ -219,15 +262,24 @@ def settings_of(command: str) -> TgiSettings:
 
 
 @pytest.fixture(scope="module")
-def run():
+def places():
     with courselib.launch("tgi-gateway", context=512) as gateway:
-        yield lambda code: outcome(fill_in(code, {"{url}": gateway.url, "{key}": gateway.key}))
+        yield {"{url}": gateway.url, "{key}": gateway.key}
 
 
 @pytest.mark.engine
 @pytest.mark.parametrize("snippet", CLIENTS, ids=lambda snippet: snippet.name)
-def test_client(snippet, run):
-    check(snippet, run)
+def test_client(snippet, places):
+    check(snippet, lambda code: outcome(fill_in(code, places)))
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("snippet", OLDER_CLIENT, ids=lambda snippet: snippet.name)
+def test_older_client(snippet, places):
+    python = os.environ.get("COURSELIB_TEXT_GENERATION_PYTHON")
+    if not python:
+        pytest.skip("COURSELIB_TEXT_GENERATION_PYTHON names no interpreter that has text_generation")
+    check(snippet, lambda code: outcomes_elsewhere(python, [fill_in(code, places)])[0])
 
 
 @pytest.mark.parametrize("name", COMMANDS)

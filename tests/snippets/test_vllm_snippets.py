@@ -4,7 +4,6 @@
 people write it. The server itself is started by the old command. The library's snippets run in vLLM's environment.
 """
 
-import json
 import os
 import re
 import subprocess
@@ -18,11 +17,10 @@ from courselib.engines import vllm_machine
 from courselib.engines.ports import free_port
 from courselib.engines.process import EngineProcess
 from courselib.engines.vllm_model import find_model
-from tests.snippets.snippets import FAILS, RUNS, Snippet, check, fill_in, outcome
+from tests.snippets.snippets import FAILS, RUNS, Snippet, check, fill_in, outcome, outcomes_elsewhere
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
 
-ROOT = Path(__file__).parents[2]
 NAME = "HuggingFaceTB/SmolLM2-360M-Instruct"
 KEY = "sk-no-key-required"
 START_S = 400
@@ -268,7 +266,7 @@ def test_client(snippet, server):
 
 def run_python(installed, child, words, **options):
     """A process of vLLM's environment, with all that it starts, to its end."""
-    environment = {**os.environ, **child, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, **child}
     return subprocess.run(
         [installed.python, *words], env=environment, text=True, timeout=START_S, check=False, **options
     )
@@ -278,11 +276,8 @@ def run_python(installed, child, words, **options):
 def session(installed, child, folder):
     """The outcome of each piece of the library's snippets, all run in one process."""
     pieces = [fill_in(code, {"{model}": folder}) for each in LIBRARY for code in (each.code, each.mended) if code]
-    done = run_python(
-        installed, child, ["-m", "tests.snippets.vllm_session"], input=json.dumps(pieces), stdout=subprocess.PIPE
-    )
-    assert done.returncode == 0
-    return dict(zip(pieces, json.loads(done.stdout), strict=True))
+    found = outcomes_elsewhere(installed.python, pieces, environment=child, timeout_s=START_S)
+    return dict(zip(pieces, found, strict=True))
 
 
 @pytest.mark.parametrize("snippet", LIBRARY, ids=lambda snippet: snippet.name)

@@ -1,4 +1,4 @@
-"""Runs pieces of code one after the other in one process of vLLM's environment, so that they share an engine.
+"""Runs pieces of code one after the other in one process of another environment, so that they can share an engine.
 
 Reads a JSON list of pieces; writes one line of JSON with the outcome of each. Below a guard, for vLLM's own processes
 begin by reading this file again.
