@@ -51,6 +51,7 @@ class Token:
 class Answer:
     """What was measured of a finished answer.
 
+    ``text`` is what a client gets: tokens may be more, such as the one that ends a turn, for which there is no text.
     ``ttft_s`` is seconds from the request to the first token, ``tokens_per_s`` counts the tokens after the first
     against the time after the first; None where there are too few tokens to tell.
     """
@@ -104,6 +105,8 @@ class ChatStream:
         self.ttft_s: float | None = None
         """Seconds from the request to the first token, once that has come."""
         self.answer: Answer | None = None
+        self.told: dict[str, Any] = {}
+        """What the server said beside OpenAI's fields, by its own names."""
 
     def __iter__(self) -> Iterator[Token]:
         try:
@@ -149,20 +152,22 @@ class ChatStream:
             yield from self._read(client.chat.completions, self._server.model)
 
     def _read(self, completions: Any, model: str) -> Iterator[Token]:
-        parts: list[bytes] = []
-        finish, usage, last, others = "", None, 0.0, False
+        texts: list[str] = []
+        finish, usage, last, count, others = "", None, 0.0, 0, False
         begin = time.perf_counter()
         for chunk in completions.create(model=model, **self._request):
             usage = chunk.usage or usage
+            self.told |= chunk.model_extra or {}
             for choice in chunk.choices:
                 if choice.index:
                     others = True
                     continue
                 last = time.perf_counter()
                 finish = choice.finish_reason or finish
+                texts.append(choice.delta.content or "")
                 for token in _chunk_tokens(choice):
                     self.ttft_s = self.ttft_s or last - begin
-                    parts.append(token.data)
+                    count += 1
                     yield token
         if self._closed:
             return
@@ -171,9 +176,9 @@ class ChatStream:
                 _("The answer broke off; the server may have ended. Look at its log, then start it again.")
             )
         # The engine's count, where it tells one of this answer alone: tokens of one character may come in one chunk.
-        generated = usage.completion_tokens if usage and not others else len(parts)
+        generated = usage.completion_tokens if usage and not others else count
         self.answer = Answer(
-            text=b"".join(parts).decode("utf-8", "backslashreplace"),
+            text="".join(texts),
             finish_reason=finish,
             ttft_s=self.ttft_s,
             tokens_per_s=_rate(generated - 1, last - begin - (self.ttft_s or 0)),

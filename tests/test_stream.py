@@ -43,6 +43,12 @@ def test_the_rate_is_that_of_the_clock(server):
     assert stream.ttft_s == stream.answer.ttft_s > 0
 
 
+def test_what_the_server_says_beside_openais_fields_is_kept(server):
+    stream = ChatStream(server, chat_messages("Hi"), max_tokens=2, extra_body={"verbose": True, "top_k": 7})
+    list(stream)
+    assert stream.told["__verbose"]["generation_settings"]["top_k"] == 7
+
+
 def test_an_engine_that_tells_no_probabilities_still_streams(server):
     stream = ChatStream(server, chat_messages("Name three rivers."), max_tokens=10)
     tokens = list(stream)

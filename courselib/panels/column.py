@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
 from courselib.controls.code import openai_arguments, programs
 from courselib.controls.controls import Controls
+from courselib.controls.effective import Used, compare, told_settings
 from courselib.controls.route import Plan
 from courselib.controls.routes import chat_route
 from courselib.engines.server import Server
 from courselib.errors import CourseError, Unreachable
 from courselib.i18n import _
-from courselib.panels.base import error_line, facts_table
+from courselib.observe.effective import server_defaults
+from courselib.panels.base import error_line, escape, facts_table
 from courselib.panels.code_fold import CodeFold
 from courselib.panels.controls_form import ControlsForm
 from courselib.panels.token_text import TokenText
@@ -28,7 +30,10 @@ TOP_LOGPROBS = 5
 
 
 class Column:
-    """A chat with one server; ``form``, ``answer_view``, ``facts``, ``code`` and ``error_line`` are its widgets.
+    """A chat with one server.
+
+    Its widgets are ``form``, ``answer_view``, ``facts``, ``used_view``, ``error_line`` and ``code``. ``answer`` holds
+    what was measured of the last answer, ``used`` what the engine says of the controls, if it says anything.
 
     Args:
         source: who answers: a server, or the desk (``Deploy``) that may start one.
@@ -42,15 +47,18 @@ class Column:
     ) -> None:
         self.source = source
         self.answer: Answer | None = None
+        self.used: list[Used] = []
         self.answering = False
         self.state = _("ready")
         self.model = ""
         self._on_change = on_change
         self._stream: ChatStream | None = None
+        self._defaults: tuple[Server, dict[str, Any], str] | None = None
         self._worker = Worker(self._show_error, self._ended)
         self.form = ControlsForm(controls, opened=opened)
         self.answer_view = TokenText()
         self.facts = widgets.HTML()
+        self.used_view = widgets.HTML()
         self.code = CodeFold()
         self.code.add_class("cl-code-fold")
         self.error_line = widgets.HTML()
@@ -68,10 +76,13 @@ class Column:
         Raises:
             Unreachable: it is a desk's, and none runs there.
         """
-        server = self.source if isinstance(self.source, Server) else self.source.server
-        if server is None:
+        if self._running is None:
             raise Unreachable(_("No server runs yet; press Start in the Deploy panel, then Send."))
-        return server
+        return self._running
+
+    @property
+    def _running(self) -> Server | None:
+        return self.source if isinstance(self.source, Server) else self.source.server
 
     def plan(self) -> Plan:
         """The next call: what is sent for the controls, and what becomes of each.
@@ -79,7 +90,22 @@ class Column:
         Raises:
             SettingsError: the form holds what is no value of a control.
         """
-        return chat_route(self.engine_name).plan(self.form.controls)
+        defaults, origin = self._server_defaults()
+        return chat_route(self.engine_name).plan(self.form.controls, defaults=defaults, origin=origin)
+
+    def _server_defaults(self) -> tuple[dict[str, Any], str]:
+        """What this very server applies where nothing is sent; asked for once, and empty where it does not say."""
+        import httpx
+
+        server = self._running
+        if server is None:
+            return {}, ""
+        if self._defaults is None or self._defaults[0] is not server:
+            try:
+                self._defaults = (server, *server_defaults(server))
+            except httpx.HTTPError:
+                return {}, ""  # what is wrong with the server is told by the call itself
+        return self._defaults[1:]
 
     def refresh(self, prompt: str, system: str) -> None:
         """Show what becomes of each control, and the programs of the call that ``start`` would make now."""
@@ -93,7 +119,7 @@ class Column:
         self._on_change()
 
     def _show_code(self, plan: Plan, prompt: str, system: str) -> None:
-        if not isinstance(self.source, Server) and self.source.server is None:
+        if self._running is None:
             self.code.programs = {}
             self.code.notes = [_("The code appears once a server runs."), *plan.notes]
             return
@@ -107,8 +133,8 @@ class Column:
         if self._worker.busy:
             return
         self.refresh(prompt, system)
-        self.answer = None
-        self.facts.value = ""
+        self.answer, self.used = None, []
+        self.facts.value = self.used_view.value = ""
         self.answer_view.clear()
         self._set_state(_("answering"), answering=True)
         self._worker.start(lambda: self._run(prompt, system), on_cancel=self._break_off)
@@ -128,10 +154,7 @@ class Column:
     def _run(self, prompt: str, system: str) -> None:
         messages = chat_messages(prompt, system)
         plan = self.plan()
-        options = openai_arguments(plan)
-        if plan.controls.logprobs is None:
-            options |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
-        stream = self._stream = ChatStream(self.server, messages, **options)
+        stream = self._stream = ChatStream(self.server, messages, **_panel_arguments(plan))
         if self._worker.cancelled.is_set():
             return
         begun = False
@@ -146,6 +169,14 @@ class Column:
         if stream.answer:
             self.answer = stream.answer
             self.facts.value = facts_table(answer_facts(stream.answer))
+            if told := told_settings(stream.told):
+                self.used = compare(plan, told)
+                self.used_view.value = _used_table(self.used)
+
+    @property
+    def text(self) -> str:
+        """The answer, or as much of it as has come."""
+        return self.answer.text if self.answer else self.answer_view.text
 
     def _ended(self) -> None:
         if self._worker.error:
@@ -178,11 +209,41 @@ def _first_token(seconds: float | None) -> tuple[str, str, str]:
     return _("time to first token"), shown, _("measured")
 
 
+def _used_table(used: list[Used]) -> str:
+    """The engine's word on each control, folded; what is not as asked, or as expected, is marked."""
+
+    def shown(value: Any) -> str:
+        return "-" if value is None else repr(value)
+
+    heads = ("", _("asked"), _("used"), "", "")
+    rows = [
+        (row.control, shown(row.asked), shown(row.used), row.origin, _("≠ differs") if row.differs else "")
+        for row in used
+    ]
+    head = "".join(f"<th scope='col'>{escape(word)}</th>" for word in heads)
+    body = "".join(
+        f"<tr><th scope='row'>{escape(name)}</th>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
+        for name, *cells in rows
+    )
+    return (
+        f"<details class='cl-used'><summary>{escape(_('What the engine says it used'))}</summary>"
+        f"<table class='cl-facts'><tr>{head}</tr>{body}</table></details>"
+    )
+
+
+def _panel_arguments(plan: Plan) -> dict[str, Any]:
+    """The call's arguments, with what only the panel wants: probabilities, and llama.cpp's word on what it used."""
+    options = openai_arguments(plan)
+    if plan.controls.logprobs is None:
+        options |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
+    if plan.route.engine == "llama.cpp":
+        options["extra_body"] = {**options.get("extra_body", {}), "verbose": True}
+    return options
+
+
 def _panel_notes(controls: Controls) -> list[str]:
     """Where the panel's own call is not the program's."""
-    notes = []
-    if controls.logprobs is None:
-        notes.append(_("The panel asks for log-probabilities as well; they leave the text as it is."))
+    notes = [_("The panel asks for log-probabilities and for what the engine used as well; the text stays as it is.")]
     if controls.n is not None and controls.n > 1:
         notes.append(_("The panel shows the first of the answers."))
     return notes

@@ -67,7 +67,9 @@ class Compare(Conversation):
 
     @staticmethod
     def _lay_out(head: widgets.HTML, column: Column) -> widgets.Widget:
-        box = widgets.VBox([head, column.form, column.answer_view, column.facts, column.error_line, column.code])
+        box = widgets.VBox(
+            [head, column.form, column.answer_view, column.facts, column.used_view, column.error_line, column.code]
+        )
         box.add_class("cl-column")
         return box
 
@@ -108,7 +110,7 @@ class Compare(Conversation):
     def ask(self, prompt: str, timeout_s: float = 120) -> list[str]:
         """Send ``prompt`` as if it had been typed, wait for all answers, and return their texts."""
         self.send_and_wait(prompt, timeout_s)
-        return [column.answer_view.text for column in self.columns]
+        return [column.text for column in self.columns]
 
     def as_table(self) -> str:
         """Differences, answers and what was measured of them, as plain text."""
@@ -116,7 +118,7 @@ class Compare(Conversation):
         for control, found in self.differences().items():
             lines.append(f"{control:<22}" + "".join(f"{_cell(line):<26}" for line in found).rstrip())
         for name, column in zip(self.names, self.columns, strict=True):
-            lines += ["", f"{name}: {column.state}", column.answer_view.text]
+            lines += ["", f"{name}: {column.state}", column.text]
             facts = answer_facts(column.answer) if column.answer else []
             lines += [f"  {fact}: {value} ({origin})" for fact, value, origin in facts]
         return "\n".join(lines)

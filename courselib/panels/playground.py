@@ -32,9 +32,8 @@ class Playground(Conversation):
         self.form, self.answer_view, self.facts, self.code = column.form, column.answer_view, column.facts, column.code
         self.error_line = column.error_line
         buttons = widgets.HBox([self.send_button, self.cancel_button])
-        self.lay_out(
-            self.system, self.prompt, self.form, buttons, self.answer_view, self.facts, self.error_line, self.code
-        )
+        result = (self.answer_view, self.facts, column.used_view, self.error_line, self.code)
+        self.lay_out(self.system, self.prompt, self.form, buttons, *result)
         self._changed()
 
     @property
@@ -49,7 +48,7 @@ class Playground(Conversation):
     def ask(self, prompt: str, timeout_s: float = 120) -> str:
         """Send ``prompt`` as if it had been typed, wait for the answer, and return its text."""
         self.send_and_wait(prompt, timeout_s)
-        return self.answer_view.text
+        return self.columns[0].text
 
     def as_table(self) -> str:
         """The last answer's tokens with their probabilities, as plain text."""

@@ -10,7 +10,9 @@ import pytest
 
 import courselib
 from courselib.controls.controls import Controls
+from courselib.engines.registry import get_engine
 from courselib.engines.server import Server
+from courselib.engines.vllm_settings import VllmSettings
 from courselib.errors import EngineDied, PromptTooLong, SettingsError, StreamBroken, Unauthorized, Unreachable
 from courselib.panels.deploy import Deploy
 from courselib.panels.playground import Playground
@@ -131,7 +133,28 @@ def test_log_probabilities_asked_for_are_shown_as_asked(server):
     panel = playground(server, logprobs=2, max_tokens=3)
     panel.ask(QUESTION)
     assert {len(others) for _text, _probability, others, _count in panel.answer_view.spans} == {2}
-    assert not any("log-probabilities" in note for note in panel.code.notes)
+
+
+def test_what_the_engine_says_it_used(server):
+    panel = playground(server, temperature=0.3, min_tokens=5)
+    panel.ask(QUESTION)
+    (column,) = panel.columns
+    used = {row.control: row for row in column.used}
+    assert (used["temperature"].asked, used["temperature"].used) == (0.3, 0.3)
+    assert (used["top_k"].asked, used["top_k"].used) == (None, 40)
+    assert not any(row.differs for row in column.used if row.control != "min_tokens")
+    assert used["min_tokens"].differs, "llama.cpp has none"
+    assert "What the engine says it used" in column.used_view.value
+    assert "<tr><th scope='row'>top_k</th><td>-</td><td>40</td>" in column.used_view.value
+
+
+def test_defaults_are_those_of_this_very_model(tmp_path):
+    (tmp_path / "generation_config.json").write_text('{"temperature": 0.25}')
+    nobody = Server(get_engine("vllm"), "http://127.0.0.1:9", None, settings=VllmSettings(model=str(tmp_path)))
+    panel = Playground(nobody)
+    row = panel.form.report["temperature"]
+    assert (row["applies"], row["text"]) == (0.25, "not sent: 0.25 applies, from the model's generation_config.json")
+    assert "Nobody answers" in error_of(panel), "what is sent where is shown all the same"
 
 
 def test_of_several_answers_the_first_is_shown():
