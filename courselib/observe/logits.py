@@ -30,6 +30,8 @@ TGI_TOP = 5
 NORMALISED = 1e-2
 # A whole vocabulary takes half a second to write, more on a busy machine.
 TIMEOUT_S = 120.0
+# A bias that makes any token the likeliest.
+FORCE = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,43 +150,47 @@ def _from_library(llm: Llama, prompt: str) -> NextToken:
 def _from_llama_cpp(server: Server, prompt: str) -> NextToken:
     tokens = tokens_of(server, prompt)
     vocabulary = server.http.get("/v1/models").json()["data"][0]["meta"]["n_vocab"]
-    body = {"prompt": tokens, "n_predict": 1, "temperature": 0, "n_probs": vocabulary, "cache_prompt": True}
+    # A token that ends within a character is held back, with all that is told of it: one that does not is forced, by a
+    # bias of which these log-probabilities know nothing.
+    whole = next(token for token in (tokens_of(server, text)[-1] for text in (".", ",")) if token != tokens[-1])
+    body = {
+        "prompt": tokens, "n_predict": 1, "temperature": 0, "n_probs": vocabulary, "cache_prompt": True,
+        "logit_bias": [[whole, FORCE]],
+    }  # fmt: skip
     entries = ask(server, "/completion", body)["completion_probabilities"][0]["top_logprobs"]
     logprobs = np.full(vocabulary, -np.inf)
     pieces = [b""] * vocabulary
     for entry in entries:
         logprobs[entry["id"]] = entry["logprob"]
         pieces[entry["id"]] = bytes(entry["bytes"])
-    return NextToken(tokens, logprobs, _offset(server, tokens, logprobs), tuple(pieces))
+    return NextToken(tokens, logprobs, _offset(server, tokens, whole, logprobs), tuple(pieces))
 
 
-def _offset(server: Server, tokens: tuple[int, ...], logprobs: NDArray[np.float64]) -> float:
+def _offset(server: Server, tokens: tuple[int, ...], whole: int, logprobs: NDArray[np.float64]) -> float:
     """What to add to log-probabilities to get llama.cpp's logits, found by what its repetition penalty does.
 
-    The prompt's last token is lifted by a bias to one above the likeliest other, which has the logit L, and these two
-    are left alone; then it is penalised by r. The logarithm of their ratio is now (L + 1)/r - L where L + 1 is
-    positive, else (L + 1) r - L. One r leaves two answers, a second tells them apart.
+    The token ``whole`` is lifted by a bias to one above the likeliest, which is the logit L, and the prompt's last
+    token to L + 1; these two are left alone, and the latter is penalised by r. The logarithm of their ratio is now
+    (L + 1)/r - L where L + 1 is positive, else (L + 1) r - L. One r leaves two answers, a second tells them apart.
     """
     last = tokens[-1]
-    others = logprobs.copy()
-    others[last] = -np.inf
-    best = int(np.argmax(others))
-    lift = float(logprobs[best] - logprobs[last]) + 1
+    first = float(logprobs.max()) + 1
+    bias = [[whole, first - float(logprobs[whole])], [last, first + 1 - float(logprobs[last])]]
 
     def ratio(penalty: float) -> float:
         body = {
             "prompt": tokens, "n_predict": 1, "cache_prompt": True, "n_probs": 2, "post_sampling_probs": True,
-            "samplers": ["top_k", "penalties"], "top_k": 2, "logit_bias": [[last, lift]], "repeat_last_n": 1,
+            "samplers": ["top_k", "penalties"], "top_k": 2, "logit_bias": bias, "repeat_last_n": 1,
             "repeat_penalty": penalty, "presence_penalty": 0, "frequency_penalty": 0,
         }  # fmt: skip
         two = ask(server, "/completion", body)["completion_probabilities"][0]["top_probs"]
         shares = {entry["id"]: entry["prob"] for entry in two}
-        return math.log(shares[last] / shares[best])
+        return math.log(shares[last] / shares[whole])
 
     at_two, at_four = ratio(2.0), ratio(4.0)
     positive, negative = 1 - 2 * at_two, at_two - 2
     misses = {positive: abs(0.25 - 0.75 * positive - at_four), negative: abs(4 + 3 * negative - at_four)}
-    return min(misses, key=misses.__getitem__) - float(logprobs[best])
+    return min(misses, key=misses.__getitem__) - first
 
 
 def _from_vllm(server: Server, prompt: str) -> NextToken:

@@ -135,9 +135,11 @@ class Penalties(Panel):
         for field in (self.prompt, *(field for side in self.sides for field in side.fields.values())):
             field.observe(self._changed, "value")
         self.which.observe(self._fit_step, "value")
+        if not isinstance(server, Server):
+            server.observe(self._changed, "server")
         columns = widgets.GridBox(
             [side.box for side in self.sides],
-            layout=widgets.Layout(grid_template_columns="repeat(auto-fit, minmax(400px, 1fr))", grid_gap="8px"),
+            layout=widgets.Layout(grid_template_columns="repeat(auto-fit, minmax(320px, 1fr))", grid_gap="8px"),
         )
         self.lay_out(
             self.prompt,
@@ -166,6 +168,9 @@ class Penalties(Panel):
 
     def _changed(self, _change: object = None) -> None:
         """Show the programs of both sides' calls, and what the engine does not honour."""
+        if not isinstance(self._source, Server) and self._source.server is None:
+            self.code.programs, self.code.notes = {}, [_("The code appears once a server runs.")]
+            return
         try:
             messages = chat_messages(self.prompt.value)
             plans = {side.name: self._plan(side) for side in self.sides}
@@ -291,9 +296,9 @@ def penalty_rows(engine: str, controls: Controls, context: Context, told: NextTo
     logits = {name: outcome.steps[-1].logits for name, outcome in after.items()}
     best = np.argsort(-told.logits)[:LIKELIEST]
     chosen = sorted({*best, *(np.argsort(-row)[0] for row in logits.values())}, key=lambda each: -told.logits[each])
-    heads = (_("token"), _("times in the prompt"), _("in the answer"), _("logit before"))
-    rows: list[tuple[str, ...]] = [(*heads, *(f"{name}={ways[name][name]:g}" if name != "all" else _("all")
-                                             for name in ways))]  # fmt: skip
+    heads = (_("token"), _("times in the prompt"), _("in the answer"), _("logit before, measured"))
+    rows: list[tuple[str, ...]] = [(*heads, *(_("after {what}, by formula").format(
+        what=f"{name}={ways[name][name]:g}" if name != "all" else _("all")) for name in ways))]  # fmt: skip
     for token in chosen:
         counts = (str(context.prompt.count(token)), str(context.output.count(token)))
         values = (f"{told.logits[token]:.2f}", *(f"{row[token]:.2f}" for row in logits.values()))

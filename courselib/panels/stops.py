@@ -12,7 +12,7 @@ import ipywidgets as widgets
 from courselib.engines.server import Server
 from courselib.errors import SettingsError, Unreachable
 from courselib.i18n import _
-from courselib.observe.logits import ask, tokens_of
+from courselib.observe.logits import FORCE, ask, tokens_of
 from courselib.panels.base import Panel, button, escape, facts_table
 from courselib.panels.figure import Picture
 from courselib.panels.worker import Worker
@@ -27,8 +27,6 @@ ROUTE = "llama.cpp /completion"
 # What the library may generate beyond its limit to make a character whole.
 MARGIN = 4
 WHOLE_VOCABULARY = 1 << 20
-# A bias that makes any token the likeliest.
-FORCE = 10_000
 STYLE = """<style>
 .cl-ending { white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.8; }
 .cl-ending .cl-token { border-left: 1px solid var(--jp-border-color1, #8888); padding-left: 1px; }

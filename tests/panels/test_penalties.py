@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from courselib.errors import SettingsError
+from courselib.errors import SettingsError, Unreachable
+from courselib.panels.deploy import Deploy
 from courselib.panels.marked_text import loop_words, marked, rings
 from courselib.panels.penalties import Penalties
 from courselib.sampling.text_repetition import find_loops
@@ -64,8 +65,8 @@ class TestLive:
 
     def test_a_step_taken_apart(self, panel):
         heads, *rows = panel.look("B", 30)
-        assert heads[:4] == ("token", "times in the prompt", "in the answer", "logit before")
-        assert heads[4:] == ("frequency_penalty=0.5",)
+        assert heads[:4] == ("token", "times in the prompt", "in the answer", "logit before, measured")
+        assert heads[4:] == ("after frequency_penalty=0.5, by formula",)
         seen = [row for row in rows if int(row[1]) + int(row[2])]
         assert seen
         for row in rows:
@@ -85,11 +86,38 @@ class TestLive:
         assert "frequency_penalty" in panel.code.programs["B: openai"]
         assert "frequency_penalty" not in panel.code.programs["A: openai"]
 
+    def test_tokens_that_are_parts_of_characters(self, server):
+        panel = Penalties(server, prompt="今天的天氣怎麼樣？", b={"repetition_penalty": 1.3, "dry_multiplier": 0.8})
+        panel.run()
+        assert find_loops(panel.sides[0].data)
+        heads, *rows = panel.look("B", 0)
+        assert len(heads) == 7 and heads[-1].startswith("after all")
+        assert any(row[0].startswith("'⟨0x") for row in rows)
+        for row in rows:
+            before, after = float(row[3]), float(row[4])
+            seen = int(row[1]) > 0
+            assert after == pytest.approx(before / 1.3 if seen and before > 0 else before, abs=0.02)
+        assert "\ufffd" not in panel.sides[1].text.value
+
     def test_nothing_to_take_apart(self, server):
         panel = Penalties(server)
         with pytest.raises(SettingsError, match="press Generate"):
             panel.look("A", 0)
         assert "press Generate" in panel._error.value
+
+    def test_on_a_desk_that_starts_a_server_later(self):
+        desk = Deploy(context=512)
+        panel = Penalties(desk)
+        assert panel.code.programs == {} and "once a server runs" in panel.code.notes[0]
+        with pytest.raises(Unreachable, match="press Start"):
+            panel.run()
+        try:
+            click(desk.start_button)
+            desk.wait()
+            assert panel.code.programs
+        finally:
+            click(desk.stop_button)
+            desk.wait()
 
     def test_cancel(self, server):
         panel = Penalties(server)
