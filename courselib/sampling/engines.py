@@ -1,9 +1,9 @@
 """Each engine's pipeline, from controls and the tokens so far.
 
-What is not set in the controls takes the engine's own default, which differs: llama.cpp has temperature 0.8, top_k 40,
-top_p 0.95 and min_p 0.05, transformers top_k 50, vLLM and TGI have everything off. Read in the source of llama.cpp
-0c1e57098, llama-cpp-python 0.3.36, vLLM 0.32.0, TGI 3.3.7 and transformers 5.19, and run against the first four of
-them.
+What an engine goes by, its defaults for what is not set, and what it does not have, is in the tables of
+``courselib.controls.routes``; here are the order of its stages, their rules, and which tokens they look at. Read in the
+source of llama.cpp 0c1e57098, llama-cpp-python 0.3.36, vLLM 0.32.0, TGI 3.3.7 and transformers 5.19, and run against
+all of them but TGI.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from courselib.controls.catalogue import CONTROLS
 from courselib.controls.controls import Controls
+from courselib.controls.route import LOST, Route, Verdict, missing, sent
+from courselib.controls.routes import ROUTES
 from courselib.errors import SettingsError
 from courselib.i18n import N_, _
 from courselib.sampling.dry import Dry
@@ -28,14 +31,20 @@ GATEWAY_ORDER = ("penalties", "temperature", "top_k", "top_p", "typ_p")
 LLAMA_CPP_LETTERS = dict(zip("edskypmxt", LLAMA_CPP_ORDER, strict=True))
 # llama.cpp: how many of the last tokens penalties and DRY look back on.
 LAST_N = 64
-# vLLM raises lower ones, but for 0.
-LEAST_VLLM_TEMPERATURE = 0.01
-NEUTRAL = {
-    "temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "typical_p": 1.0, "repetition_penalty": 1.0,
-    "presence_penalty": 0.0, "frequency_penalty": 0.0, "no_repeat_ngram_size": 0, "dry_multiplier": 0.0,
-    "dry_base": 1.75, "dry_allowed_length": 2, "min_tokens": 0, "ignore_eos": False, "logit_bias": {},
-}  # fmt: skip
-LLAMA_CPP_DEFAULTS = {**NEUTRAL, "temperature": 0.8, "top_k": 40, "top_p": 0.95, "min_p": 0.05}
+# transformers is no engine of the course, and has no route; this is what its ``generate`` takes.
+TRANSFORMERS = Route(
+    "transformers generate",
+    "transformers",
+    (),
+    "prompt",
+    {
+        **{name: sent(name, control.off) for name, control in CONTROLS.items()},
+        "top_k": sent("top_k", 50),
+        **{name: missing("") for name in ("presence_penalty", "frequency_penalty", "ignore_eos")},
+        **{name: missing("") for name in ("dry_multiplier", "dry_base", "dry_allowed_length")},
+    },
+    "transformers 5.19",
+)
 UNDEFINED_TYPICAL = N_(
     "llama.cpp does not drop tokens that are forbidden or outside top_n_sigma, and typical_p then computes with 0 times"
     " infinity: which tokens it keeps is not defined."
@@ -68,13 +77,17 @@ NOTHING = Context()
 
 
 class _Settings:
-    """Controls with an engine's defaults for what is not set."""
+    """What an engine goes by when these controls are sent to one of its routes."""
 
-    def __init__(self, controls: Controls, defaults: Mapping[str, Any], *, without: str = "") -> None:
-        lacking = without.split()
-        given = controls.given()
-        self.ignored = tuple(name for name in lacking if given.get(name) not in (None, NEUTRAL[name]))
-        self._values = {**defaults, **given, **{name: NEUTRAL[name] for name in lacking}}
+    def __init__(self, controls: Controls, route: Route) -> None:
+        report = route.plan(controls).report
+        # A default in words, such as none, is the same as off.
+        self._values = {
+            line.control: CONTROLS[line.control].off if isinstance(line.applies, str) else line.applies
+            for line in report
+        }
+        self.ignored = tuple(line.control for line in report if line.matters and line.verdict in LOST)
+        self.notes = tuple(f"{line.control}: {line.text}." for line in report if line.verdict is Verdict.CLAMPED)
 
     def __getattr__(self, name: str) -> Any:
         return self._values[name]
@@ -107,7 +120,7 @@ def llama_cpp(
         SettingsError: the order names what is no stage, or what cannot be predicted (mirostat and adaptive_p depend
             on the tokens drawn before, infill on the vocabulary).
     """
-    settings = _Settings(controls, LLAMA_CPP_DEFAULTS, without="no_repeat_ngram_size min_tokens")
+    settings = _Settings(controls, ROUTES["llama.cpp /completion"])
     window = context.tokens[-last_n:] if last_n > 0 else ()
     stages: dict[str, Stage] = {
         "penalties": _penalties(settings, repeated=window, counted=window),
@@ -141,9 +154,7 @@ def llama_cpp_native(
         chat: whether it is ``create_chat_completion``, whose default temperature is 0.2.
         last_n: tokens that penalties look back on (``last_n_tokens_size`` of the constructor).
     """
-    defaults = {**LLAMA_CPP_DEFAULTS, "temperature": 0.2} if chat else LLAMA_CPP_DEFAULTS
-    lacking = "no_repeat_ngram_size dry_multiplier min_tokens ignore_eos"
-    settings = _Settings(controls, defaults, without=lacking)
+    settings = _Settings(controls, ROUTES["llama_cpp.Llama chat" if chat else "llama_cpp.Llama"])
     window = context.output[-last_n:] if last_n > 0 else ()
     stages = (
         LogitBias(settings.logit_bias),
@@ -159,29 +170,22 @@ def llama_cpp_native(
 
 def vllm(controls: Controls, context: Context = NOTHING) -> Pipeline:
     """The pipeline of vLLM (V1 model runner): temperature first, then min_p, top_k and top_p."""
-    settings = _Settings(controls, NEUTRAL, without="typical_p no_repeat_ngram_size dry_multiplier")
-    temperature = settings.temperature
-    notes: tuple[str, ...] = ()
-    if 0 < temperature < LEAST_VLLM_TEMPERATURE:
-        notes = (_("vLLM raises a temperature of {value:g} to {least:g}.").format(
-            value=temperature, least=LEAST_VLLM_TEMPERATURE),)  # fmt: skip
-        temperature = LEAST_VLLM_TEMPERATURE
+    settings = _Settings(controls, ROUTES["vLLM completions"])
     stages = (
         NoEnd(context.ends if settings.min_tokens > len(context.output) else ()),
         LogitBias(settings.logit_bias, strict=True),
         _penalties(settings, repeated=context.tokens, counted=context.output),
-        _temperature(temperature),
+        _temperature(settings.temperature),
         MinP(settings.min_p),
         TopK(settings.top_k, ties=True),
         TopP(settings.top_p),
     )
-    return Pipeline("vLLM", stages, settings.ignored, notes)
+    return Pipeline("vLLM", stages, settings.ignored, settings.notes)
 
 
 def tgi(controls: Controls, context: Context = NOTHING) -> Pipeline:
     """TGI's pipeline, of its ``/generate``: greedy unless one of temperature, top_k, top_p and typical_p is set."""
-    lacking = "min_p presence_penalty no_repeat_ngram_size dry_multiplier min_tokens ignore_eos logit_bias"
-    settings = _Settings(controls, NEUTRAL, without=lacking)
+    settings = _Settings(controls, ROUTES["TGI /generate"])
     stages = (
         _penalties(settings, repeated=context.tokens, counted=context.tokens, relative=True),
         _tgi_temperature(controls),
@@ -197,8 +201,7 @@ def tgi_gateway(controls: Controls, context: Context = NOTHING) -> Pipeline:
 
     Its frequency penalty counts occurrences, as llama.cpp's does, not shares, as TGI's.
     """
-    lacking = "min_p presence_penalty no_repeat_ngram_size dry_multiplier min_tokens ignore_eos logit_bias"
-    settings = _Settings(controls, NEUTRAL, without=lacking)
+    settings = _Settings(controls, ROUTES["TGI /generate"])
     stages = (
         _penalties(settings, repeated=context.tokens, counted=context.tokens),
         _tgi_temperature(controls),
@@ -211,8 +214,7 @@ def tgi_gateway(controls: Controls, context: Context = NOTHING) -> Pipeline:
 
 def transformers(controls: Controls, context: Context = NOTHING) -> Pipeline:
     """``generate`` of transformers with ``do_sample=True``, or greedily at temperature 0."""
-    lacking = "presence_penalty frequency_penalty dry_multiplier ignore_eos"
-    settings = _Settings(controls, {**NEUTRAL, "top_k": 50}, without=lacking)
+    settings = _Settings(controls, TRANSFORMERS)
     stages = (
         LogitBias(settings.logit_bias, strict=True),
         _penalties(settings, repeated=context.tokens, counted=()),
@@ -261,7 +263,7 @@ def _tgi_temperature(controls: Controls) -> Stage:
     """TGI draws by chance if a control asks for it, and a temperature of 1 is one that does."""
     if controls.temperature is not None:
         return _temperature(controls.temperature)
-    chance = any(getattr(controls, name) not in (None, NEUTRAL[name]) for name in ("top_k", "top_p", "typical_p"))
+    chance = any(getattr(controls, name) not in (None, CONTROLS[name].off) for name in ("top_k", "top_p", "typical_p"))
     return Temperature(1.0) if chance else Greedy()
 
 
