@@ -119,8 +119,9 @@ def _as_control(name: str, value: Any) -> Any:
     if CONTROLS[name].kind is float and isinstance(value, float):
         value = float(f"{value:.{DIGITS}g}")
     if CONTROLS[name].kind is dict and isinstance(value, list):
-        # llama.cpp takes pairs, and tells them as objects.
-        value = dict((item["token"], item["bias"]) if isinstance(item, dict) else item for item in value)
+        # llama.cpp takes pairs, and tells them as objects; with ignore_eos it adds the end's tokens, their bias a null.
+        pairs = [(item["token"], item["bias"]) if isinstance(item, dict) else item for item in value]
+        value = {token: bias for token, bias in pairs if bias is not None}
     try:
         return CONTROLS[name].check(value)
     except SettingsError:

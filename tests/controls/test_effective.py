@@ -77,6 +77,11 @@ def test_a_servers_defaults_without_its_own_words_for_none():
     assert told_defaults("llama.cpp", {}) == {}
 
 
+def test_the_biases_by_which_llamacpp_ignores_the_end_are_not_the_requests():
+    told = [{"bias": 1.5, "token": 5}, {"bias": None, "token": 2}]
+    assert by_control("llama.cpp", {"logit_bias": told})["logit_bias"] == {5: 1.5}
+
+
 def test_defaults_of_a_generation_config():
     told = {"temperature": 0.6, "top_p": 0.9, "max_new_tokens": 100, "top_k": None, "eos_token_id": 2, "min_tokens": 4}
     assert told_defaults("vLLM", told) == {"temperature": 0.6, "top_p": 0.9, "max_tokens": 100}

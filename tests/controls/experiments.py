@@ -1,0 +1,402 @@
+"""One experiment for each control: what it does, seen in what the engine answers.
+
+Every experiment asks every route the same, and expects of it what its table says. Controls that a route has not are
+tried by ``lost``: sent all the same, under vLLM's name and with a value that shows at once where there is such a
+control, they change nothing, or a library refuses them.
+"""
+
+import pytest
+
+from courselib.controls.controls import Controls
+from courselib.controls.route import LOST, Verdict
+from courselib.controls.routes import llamacpp, llamacpp_native
+from tests.controls.live import HttpRoute, Refused
+
+# A long answer; one that the model soon ends itself.
+OPEN, LENGTH = "Tell me a story.", 6
+SHORT, LIMIT = "Answer with one word: is water wet?", 16
+# A marker that begins a turn, and its token.
+MARKER, SPECIAL = "<|im_start|>", 1
+# "A" is the likeliest first token and is in the prompt so many times; "I" comes next and is not.
+REPEATED, TIMES, FIRST, SECOND = "A\nA\nA\nA", 4, "A", "I"
+LONG_AGO = REPEATED + "\n" + "one two three four five six seven eight nine ten " * 8
+WORD = " cat"
+# A token with this bias is taken, whatever the others are.
+FORCED, MOST = 60.0, 24
+HOT, SEEDS = 1.5, (1, 2, 3)
+# Chance that repeats on any machine: without the long tail, in which a thousandth of a logit decides.
+CHANCE = {"temperature": 1.0, "top_p": 0.7}
+NOISE = 0.3  # logits; vLLM's numbers of 16 bits differ by some hundredths from batch to batch
+
+# The controls that some route has not: a message, the controls beside, and the value sent.
+EXTREME = {
+    "top_k": (OPEN, {**CHANCE, "seed": 1}, 1),
+    "min_p": (OPEN, {**CHANCE, "seed": 1}, 1.0),
+    "typical_p": (OPEN, {**CHANCE, "seed": 1}, 0.001),
+    "repetition_penalty": (REPEATED, {"temperature": 0}, 100.0),
+    "presence_penalty": (REPEATED, {"temperature": 0}, 2.0),
+    "no_repeat_ngram_size": (REPEATED, {"temperature": 0}, 1),
+    "dry_multiplier": (REPEATED, {"temperature": 0}, 100.0),
+    "dry_base": (REPEATED, {"temperature": 0}, 4.0),
+    "dry_allowed_length": (REPEATED, {"temperature": 0}, 0),
+    "min_tokens": (SHORT, {"temperature": 0}, LIMIT),
+    "ignore_eos": (SHORT, {"temperature": 0}, True),
+    "skip_special_tokens": (SHORT, {"temperature": 0, "logit_bias": {SPECIAL: 100.0}}, False),
+    "logit_bias": (SHORT, {"temperature": 0}, {SPECIAL: 100.0}),
+    "n": (OPEN, {**CHANCE, "seed": 1}, 2),
+}
+
+
+def greedy(live, message=OPEN, length=LENGTH, **controls):
+    """The likeliest tokens' text, with controls beside."""
+    return live.ask(message, temperature=0, max_tokens=length, **controls).text
+
+
+def likeliest(live):
+    """``greedy`` without controls, asked once for each route; that it repeats is shown for the temperature."""
+    return live.known.setdefault("likeliest", None) or live.known.update(likeliest=greedy(live)) or likeliest(live)
+
+
+def drawn(live, seeds=SEEDS, **controls):
+    """What comes by chance, for each seed, with controls beside."""
+    calls = [{"temperature": HOT, "max_tokens": LENGTH, "seed": seed, **controls} for seed in seeds]
+    return [answer.text for answer in live.ask_all(OPEN, calls)]
+
+
+def refuses(live, **controls):
+    """The plan leaves a value out because the route takes it not; sent all the same, it is refused."""
+    ((name, value),) = controls.items()
+    line = live.route.plan(Controls(**controls)).line(name)
+    assert (line.verdict, line.arguments) == (Verdict.REFUSED, {})
+    with pytest.raises(Refused):
+        live.ask(OPEN, raw=live.route.table[name].write(value), max_tokens=1)
+
+
+def lost(live, name):
+    """A control that the route has not: sent all the same, it changes nothing."""
+    message, beside, value = EXTREME[name]
+    asked = {**beside, "max_tokens": LIMIT if message == SHORT else LENGTH}
+    raw = {name: value}
+    if name.startswith("dry_"):
+        raw = {"dry_multiplier": 100.0, "dry_base": 4.0, "dry_allowed_length": 0} | raw
+    if not live.route.path:
+        with pytest.raises(Refused, match=f"TypeError: .*[uU]nexpected keyword argument '?{name}"):
+            live.ask(message, raw={name: value}, **asked)
+        return
+    if live.route.name == "TGI chat" and name == "logit_bias":
+        with pytest.raises(Refused, match="422"):
+            live.ask(message, raw=raw, **asked)
+        raw = {name: [100.0] * 3000}
+    # The first fills the prompt's cache: computed anew, logits differ in their last digits.
+    _first, plain = (live.ask(message, **asked) for _time in range(2))
+    _could_show(live, name, plain)
+    assert live.ask(message, raw=raw, **asked).result == plain.result
+
+
+def _could_show(live, name, plain):
+    """An engine that had the control would have to answer otherwise."""
+    if EXTREME[name][0] == OPEN:
+        assert plain.text != likeliest(live)
+    elif EXTREME[name][0] == REPEATED:
+        assert plain.text.startswith(FIRST), "this token was there before"
+    elif "logit_bias" not in live.route.plan(Controls(logit_bias={SPECIAL: 100.0})).arguments:
+        assert 1 < plain.length < LIMIT, "it ends itself"
+
+
+# Choosing the token.
+
+
+def temperature(live):
+    assert greedy(live) == likeliest(live)
+    assert len(set(drawn(live))) == len(SEEDS)
+    cool, hot = ({text.split()[0] for text in drawn(live, range(6), temperature=t)} for t in (0.2, 2.0))
+    assert len(cool) < len(hot)
+    if live.route.name == "TGI /generate":
+        with pytest.raises(Refused, match="strictly positive"):
+            live.ask(OPEN, raw={"temperature": 0}, max_tokens=1)
+    if live.route.engine == "vLLM":
+        _clamped(live)
+
+
+def _clamped(live):
+    """A tie of two tokens is drawn at 0.01, and at 0.001, too: the same tokens, since the engine takes 0.01 for it."""
+    line = live.route.plan(Controls(temperature=0.001)).line("temperature")
+    assert line.verdict is Verdict.CLAMPED
+    assert "the engine takes 0.01 for it" in line.text
+    tie = {"logit_bias": race_bias(live, REPEATED, 0.01), "n": 16, "seed": 1, "max_tokens": 1}
+    cold, coldest = (live.ask(REPEATED, temperature=t, **tie).texts for t in (0.01, 0.001))
+    assert set(coldest) == {FIRST, SECOND}, "one in 22,000 where 0.001 itself applied"
+    assert coldest == cold
+
+
+def top_k(live):
+    assert drawn(live, top_k=1) == [likeliest(live)] * 3
+
+
+def top_p(live):
+    assert drawn(live, top_p=0.001) == [likeliest(live)] * 3
+    if live.route.engine == "TGI":
+        with pytest.raises(Refused):
+            live.ask(OPEN, raw={"top_p": 1.0}, max_tokens=1)
+
+
+def min_p(live):
+    assert drawn(live, min_p=1.0) == [likeliest(live)] * 3
+
+
+def typical_p(live):
+    """One token is left, the one of most nearly average surprise, so chance has no choice; it is not the likeliest."""
+    assert len(set(drawn(live, temperature=0.7))) > 1
+    left = set(drawn(live, temperature=0.7, typical_p=0.001))
+    assert len(left) == 1
+    assert left != {likeliest(live)}
+    if live.route.engine == "TGI":
+        with pytest.raises(Refused):
+            live.ask(OPEN, raw={"typical_p": 1.0}, max_tokens=1)
+
+
+# Repetition.
+
+
+def race_bias(live, message, lead):
+    """Biases that leave only ``FIRST`` and ``SECOND`` in the running, ``FIRST`` ahead by ``lead`` logits."""
+    if message not in live.known:
+        (live.known[message],) = live.ask(message, temperature=0, max_tokens=1, logprobs=20).steps
+    gap = live.known[message][FIRST] - live.known[message][SECOND]
+    return {live.token(FIRST): FORCED, live.token(SECOND): FORCED + gap - lead}
+
+
+def first_wins(live, lead, message=REPEATED, **controls):
+    """Whether ``FIRST``, ahead by so many logits, is still ahead with these controls."""
+    text = greedy(live, message, 1, logit_bias=race_bias(live, message, lead), **controls)
+    assert text in (FIRST, SECOND)
+    return text == FIRST
+
+
+def lowers_by(live, logits, **controls):
+    """Whether controls lower the prompt's repeated token by so many logits, no less and no more."""
+    assert first_wins(live, NOISE), "without them it is ahead"
+    assert not first_wins(live, logits - NOISE, **controls)
+    assert first_wins(live, logits + NOISE, **controls)
+
+
+def prompt_does_not_count(live, **controls):
+    assert first_wins(live, NOISE, **controls)
+
+
+def later_tokens_count(live, **controls):
+    """An answer that would repeat itself becomes another, after it has begun alike."""
+    calls = [{"temperature": 0, "max_tokens": MOST, **more} for more in ({}, controls)]
+    plain, other = (answer.text for answer in live.ask_all(OPEN, calls))
+    assert plain != other
+    assert plain[:3] == other[:3]
+
+
+def window_is_64(live, **controls):
+    """What a penalty does not see: the server, more than 64 tokens back; the library, that and the prompt."""
+    said = live.route.table[next(iter(controls))].words
+    if said == llamacpp.WINDOW:
+        assert first_wins(live, NOISE, LONG_AGO, **controls)
+    if said == llamacpp_native.WINDOW:
+        prompt_does_not_count(live, **controls)
+
+
+def run_lengths(live, *calls):
+    """How many times in a row a word comes, of 24, where its bias is the only difference to greedy."""
+    word = live.token(WORD)
+    calls = [{**call, "temperature": 0, "max_tokens": MOST, "logit_bias": {word: call["logit_bias"]}} for call in calls]
+    texts = [answer.text for answer in live.ask_all(OPEN, calls)]
+    return [next(count for count in range(MOST + 1) if not text.startswith(WORD * (count + 1))) for text in texts]
+
+
+def repetition_penalty(live):
+    if live.route.engine == "TGI":
+        assert greedy(live, REPEATED, 1) == FIRST
+        assert greedy(live, REPEATED, 1, repetition_penalty=1.5) != FIRST, "the prompt counts"
+        return
+    if live.route.engine == "llama_cpp":
+        later_tokens_count(live, repetition_penalty=1.5)
+    else:
+        assert first_wins(live, 3.0)
+        assert not first_wins(live, 3.0, repetition_penalty=1.5), "the prompt counts"
+    window_is_64(live, repetition_penalty=1.5)
+
+
+def presence_penalty(live):
+    if live.route.engine == "TGI":
+        _presence_is_repetition(live)
+        return
+    if live.route.engine == "llama.cpp":
+        lowers_by(live, 1.5, presence_penalty=1.5)
+    else:
+        prompt_does_not_count(live, presence_penalty=2.0)
+        later_tokens_count(live, presence_penalty=2.0)
+    assert run_lengths(live, {"logit_bias": 20, "presence_penalty": 2.0}) == [MOST], "once, however often it comes"
+    window_is_64(live, presence_penalty=2.0)
+
+
+def _presence_is_repetition(live):
+    """The chat's answer is that of /generate with a repetition penalty of 2 more."""
+    generate = HttpRoute("TGI /generate", live.tokenize, live.server)
+    for value in (-1.5, -0.5, 1.0):
+        penalised = greedy(live, REPEATED, presence_penalty=value)
+        assert penalised == greedy(generate, REPEATED, repetition_penalty=value + 2)
+    assert greedy(live, REPEATED) == greedy(generate, REPEATED, repetition_penalty=1.0) != penalised
+    refuses(live, presence_penalty=-2)
+
+
+def frequency_penalty(live):
+    if live.route.engine == "TGI":
+        # The token is a tenth of all: its share would lower it by a twentieth of a logit, its count lowers it by two.
+        assert greedy(live, REPEATED, 1) == FIRST
+        assert greedy(live, REPEATED, 1, frequency_penalty=0.5) == SECOND
+        return
+    if live.route.engine == "llama.cpp":
+        lowers_by(live, 0.5 * TIMES, frequency_penalty=0.5)
+    else:
+        prompt_does_not_count(live, frequency_penalty=2.0)
+    shorter, longer = run_lengths(live, *({"logit_bias": bias, "frequency_penalty": 2.0} for bias in (20, 30)))
+    assert abs(longer - shorter - 5) <= 1, "10 logits more bear 5 times more of 2 each"
+    window_is_64(live, frequency_penalty=2.0)
+
+
+def forced_runs(live, *calls):
+    return run_lengths(live, *({"logit_bias": FORCED, **call} for call in calls))
+
+
+def dry_multiplier(live):
+    assert forced_runs(live, {}, {"dry_multiplier": 0.0, "dry_allowed_length": 0}) == [MOST, MOST]
+    assert forced_runs(live, {"dry_multiplier": 100.0}) == [3]
+
+
+def dry_base(live):
+    """After so many the penalty, which grows by this factor with each, is above the bias; a factor of 1, never."""
+    lengths = forced_runs(live, *({"dry_multiplier": 1.0, "dry_base": base} for base in (1.0, 1.75, 4.0)))
+    assert MOST == lengths[0] > lengths[1] > lengths[2] > 3
+
+
+def dry_allowed_length(live):
+    lengths = forced_runs(live, *({"dry_multiplier": 100.0, "dry_allowed_length": allowed} for allowed in (2, 5, 9)))
+    assert lengths == [3, 6, 10]
+
+
+# Length.
+
+
+def max_tokens(live):
+    for length in (1, 5):
+        answer = live.ask(OPEN, temperature=0, max_tokens=length)
+        assert answer.length == length
+        assert answer.finish in ("length", "limit")
+
+
+def min_tokens(live):
+    assert live.ask(SHORT, temperature=0, max_tokens=LIMIT).length < 10
+    answer = live.ask(SHORT, temperature=0, max_tokens=LIMIT, min_tokens=12)
+    assert answer.length >= 12
+
+
+def stop(live):
+    text = likeliest(live)
+    word = next(word for word in text.split(" ")[2:] if len(word) > 3)
+    before = text[: text.index(" " + word)]
+    whole = greedy(live, stop=(" " + word,))
+    within = greedy(live, stop=(word[:2],))
+    if live.route.engine == "TGI":
+        assert whole == f"{before} {word}", "kept"
+        assert within == text, "not found where no token ends"
+    else:
+        assert whole == before
+        assert within == before + " "
+    few = live.ask(OPEN, temperature=0, max_tokens=LENGTH, stop=("@", "#", "$", " " + word))
+    assert few.text == whole
+    if live.route.table["stop"].interval:
+        refuses(live, stop=("@", "#", "$", "%", " " + word))
+    else:
+        assert greedy(live, stop=("@", "#", "$", "%", " " + word)) == whole
+
+
+def ignore_eos(live):
+    assert live.ask(SHORT, temperature=0, max_tokens=LIMIT).length < LIMIT
+    assert live.ask(SHORT, temperature=0, max_tokens=LIMIT, ignore_eos=True).length == LIMIT
+
+
+# Chance and result.
+
+
+def skip_special_tokens(live):
+    forced = {"logit_bias": {SPECIAL: 100.0}}
+    assert greedy(live, SHORT, 3, skip_special_tokens=False, **forced) == MARKER * 3
+    assert greedy(live, SHORT, 3, skip_special_tokens=True, **forced) == ""
+    answer = greedy(live, SHORT, LIMIT, skip_special_tokens=False)
+    assert answer == greedy(live, SHORT, LIMIT), "the one that ends the answer is never in the text"
+
+
+def seed(live):
+    first, again = (drawn(live, **CHANCE) for _time in range(2))
+    assert first == again
+    assert len(set(first)) == len(SEEDS)
+
+
+def logit_bias(live):
+    assert greedy(live, length=3, logit_bias={live.token(WORD): 100.0}) == WORD * 3
+    opening = likeliest(live).split(" ")[0]
+    assert greedy(live, length=1) == opening
+    assert greedy(live, length=1, logit_bias={live.token(opening): -100.0}) != opening
+
+
+def logprobs(live):
+    for count in (0, 1, 3):
+        answer = live.ask(OPEN, temperature=0, max_tokens=3, logprobs=count)
+        assert [len(step) for step in answer.steps] == [max(count, 1)] * 3
+        assert all(-20 < value <= 0 for step in answer.steps for value in step.values())
+    assert "".join(max(step, key=step.get) for step in answer.steps) == answer.text
+    if live.route.table["logprobs"].interval:
+        refuses(live, logprobs=21)
+
+
+def n(live):
+    texts = live.ask(OPEN, temperature=HOT, max_tokens=LENGTH, seed=1, n=2).texts
+    assert len(texts) == len(set(texts)) == 2
+    if live.route.engine == "llama.cpp":
+        with pytest.raises(Refused):
+            live.ask(OPEN, n=live.server.settings.parallel + 1, max_tokens=1)
+    else:
+        assert live.route.plan(Controls(temperature=0, n=2)).line("n").verdict is Verdict.REFUSED
+        with pytest.raises(Refused):
+            live.ask(OPEN, raw={"n": 2}, temperature=0, max_tokens=1)
+
+
+EXPERIMENTS = {
+    one.__name__: one
+    for one in (
+        temperature,
+        top_k,
+        top_p,
+        min_p,
+        typical_p,
+        repetition_penalty,
+        presence_penalty,
+        frequency_penalty,
+        dry_multiplier,
+        dry_base,
+        dry_allowed_length,
+        max_tokens,
+        min_tokens,
+        stop,
+        ignore_eos,
+        skip_special_tokens,
+        seed,
+        logit_bias,
+        logprobs,
+        n,
+    )
+}
+
+
+def experiment(live, control):
+    """Try one control on one route."""
+    if live.route.table[control].verdict in LOST:
+        lost(live, control)
+    else:
+        EXPERIMENTS[control](live)
