@@ -201,6 +201,17 @@ def test_xtc_happens_as_often_as_it_should():
     assert abs((1 - acted / 2000) * 0.4 - mixed[0]) < 0.041 * 0.4
 
 
+def test_typical_after_top_n_sigma_is_as_undefined_as_its_note_says():
+    row = np.random.default_rng(11).normal(0, 3, 100).astype(np.float32).astype(np.float64)
+    chain = llama_cpp(Controls(typical_p=0.5), order=["top_n_sigma", "typ_p"], top_n_sigma=1.0)
+    assert chain.notes
+    assert not agree(chain.probabilities(row), run(chain.stages, row), row)
+    # With top_p between them, nothing that is -inf is left in its list.
+    chain = llama_cpp(Controls(typical_p=0.5), order=["top_n_sigma", "top_p", "typ_p"], top_n_sigma=1.0)
+    assert not chain.notes
+    assert agree(chain.probabilities(row), run(chain.stages, row), row)
+
+
 @pytest.fixture(scope="module")
 def vocab():
     model = lib.llama_model_default_params()
