@@ -187,10 +187,22 @@ def _offset(server: Server, tokens: tuple[int, ...], whole: int, logprobs: NDArr
         shares = {entry["id"]: entry["prob"] for entry in two}
         return math.log(shares[last] / shares[whole])
 
-    at_two, at_four = ratio(2.0), ratio(4.0)
+    return level(ratio(2.0), ratio(4.0)) - first
+
+
+def level(at_two: float, at_four: float) -> float:
+    """The logit L of a token, from what penalties of 2 and of 4 make of another whose logit is L + 1.
+
+    The logarithm of their ratio is (L + 1)/r - L where L + 1 is positive, else (L + 1) r - L. One penalty r leaves two
+    answers, a second tells them apart.
+
+    Args:
+        at_two: the logarithm of the ratio, the penalised token's probability above, with r = 2.
+        at_four: the same with r = 4.
+    """
     positive, negative = 1 - 2 * at_two, at_two - 2
     misses = {positive: abs(0.25 - 0.75 * positive - at_four), negative: abs(4 + 3 * negative - at_four)}
-    return min(misses, key=misses.__getitem__) - first
+    return min(misses, key=misses.__getitem__)
 
 
 def _from_vllm(server: Server, prompt: str) -> NextToken:
