@@ -52,6 +52,7 @@ def test_phases_pass_in_order_while_it_starts(server, phases):
     assert len(set(names)) >= 6
     assert list(times) == sorted(times)
     assert times[-1] <= server.start_s
+    assert server.phases == {phase: at for at, phase in reversed(phases)}, "each when it was first seen"
 
 
 def test_both_clients_get_the_same_greedy_answer(server):
