@@ -25,8 +25,10 @@ STYLE = """<style>
 .cl-panel pre.cl-log { margin: 0; padding: 6px 8px; white-space: pre-wrap;
   overflow-wrap: anywhere; font-family: var(--jp-code-font-family, monospace); font-size: 11px; line-height: 1.35;
   color: inherit; background: var(--jp-layout-color2, #8881); border-radius: 4px; }
-.cl-panel table.cl-facts { border-collapse: collapse; margin: 0; font-variant-numeric: tabular-nums; color: inherit; }
-.cl-panel table.cl-facts td, .cl-panel table.cl-facts th { padding: 1px 14px 1px 0; text-align: left; border: 0; }
+.cl-panel :is(table.cl-facts, table.cl-told) { border-collapse: collapse; margin: 0; font-variant-numeric: tabular-nums;
+  color: inherit; }
+.cl-panel :is(table.cl-facts, table.cl-told) :is(td, th) { padding: 1px 14px 1px 0; text-align: left; border: 0; }
+.cl-panel summary { cursor: pointer; }
 </style>"""
 
 

@@ -227,7 +227,7 @@ def _used_table(used: list[Used]) -> str:
     )
     return (
         f"<details class='cl-used'><summary>{escape(_('What the engine says it used'))}</summary>"
-        f"<table class='cl-facts'><tr>{head}</tr>{body}</table></details>"
+        f"<table class='cl-told'><tr>{head}</tr>{body}</table></details>"
     )
 
 

@@ -150,6 +150,8 @@ def test_compare_answers_side_by_side(open_notebook, theme):
         expect(column.locator(".cl-token").first).to_be_visible()
         expect(column.locator(".cl-facts")).to_contain_text("time to first token")
     expect(right.locator(".cl-facts")).to_contain_text("length")
+    left.locator(".cl-used summary").click()
+    expect(left.locator(".cl-told tr", has_text="top_k")).to_contain_text("40")
     # The first group of the left column: a change there is one more difference, or one less.
     left.locator("summary", has_text="choosing the token").click()
     right.locator("summary", has_text="repetition").click()
