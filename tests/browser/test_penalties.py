@@ -54,3 +54,20 @@ def test_narrow(open_notebook):
         inner = notebook.page.locator(f".cl-{side}-repetition-penalty").bounding_box()
         assert inner["x"] + inner["width"] <= box["x"] + box["width"] + 1
     notebook.screenshot("penalties-narrow", panel)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_sweep(open_notebook, theme):
+    notebook = open_notebook(
+        cells(PROMPTS["en"])[0],
+        "from courselib.panels.penalty_sweep import PenaltySweep\n"
+        "sweep = PenaltySweep(server, seeds=1, max_tokens=48)\nsweep",
+        theme=theme,
+    )
+    page = notebook.page
+    notebook.run_all()
+    page.locator(".cl-run").click()
+    expect(page.locator(".cl-state")).to_have_text("done", timeout=90_000)
+    expect(page.locator(".cl-figure .cartesianlayer .js-line")).to_have_count(4)
+    notebook.screenshot(f"sweep-{theme}", page.locator(".cl-panel"))
+    assert not notebook.calls_outside()
