@@ -28,6 +28,9 @@ HOT, SEEDS = 1.5, (1, 2, 3)
 CHANCE = {"temperature": 1.0, "top_p": 0.7}
 NOISE = 0.3  # logits; vLLM's numbers of 16 bits differ by some hundredths from batch to batch
 
+# DRY at its strongest: no repeated token is left, since no other token ends a run either.
+DRY = {"dry_multiplier": 100.0, "dry_base": 4.0, "dry_allowed_length": 0, "dry_sequence_breakers": ["@"]}
+
 # The controls that some route has not: a message, the controls beside, and the value sent.
 EXTREME = {
     "top_k": (OPEN, {**CHANCE, "seed": 1}, 1),
@@ -36,9 +39,9 @@ EXTREME = {
     "repetition_penalty": (REPEATED, {"temperature": 0}, 100.0),
     "presence_penalty": (REPEATED, {"temperature": 0}, 2.0),
     "no_repeat_ngram_size": (REPEATED, {"temperature": 0}, 1),
-    "dry_multiplier": (REPEATED, {"temperature": 0}, 100.0),
-    "dry_base": (REPEATED, {"temperature": 0}, 4.0),
-    "dry_allowed_length": (REPEATED, {"temperature": 0}, 0),
+    **{
+        name: (REPEATED, {"temperature": 0}, DRY[name]) for name in ("dry_multiplier", "dry_base", "dry_allowed_length")
+    },
     "min_tokens": (SHORT, {"temperature": 0}, LIMIT),
     "ignore_eos": (SHORT, {"temperature": 0}, True),
     "skip_special_tokens": (SHORT, {"temperature": 0, "logit_bias": {SPECIAL: 100.0}}, False),
@@ -75,10 +78,8 @@ def refuses(live, **controls):
 def lost(live, name):
     """A control that the route has not: sent all the same, it changes nothing."""
     message, beside, value = EXTREME[name]
-    asked = {**beside, "max_tokens": LIMIT if message == SHORT else LENGTH}
-    raw = {name: value}
-    if name.startswith("dry_"):
-        raw = {"dry_multiplier": 100.0, "dry_base": 4.0, "dry_allowed_length": 0} | raw
+    asked = {**beside, "max_tokens": {OPEN: LENGTH, SHORT: LIMIT, REPEATED: 2}[message]}
+    raw = DRY if name in DRY else {name: value}
     if not live.route.path:
         with pytest.raises(Refused, match=f"TypeError: .*[uU]nexpected keyword argument '?{name}"):
             live.ask(message, raw={name: value}, **asked)
@@ -257,6 +258,11 @@ def frequency_penalty(live):
         prompt_does_not_count(live, frequency_penalty=2.0)
     shorter, longer = run_lengths(live, *({"logit_bias": bias, "frequency_penalty": 2.0} for bias in (20, 30)))
     assert abs(longer - shorter - 5) <= 1, "10 logits more bear 5 times more of 2 each"
+    if live.route.engine == "llama_cpp":
+        # Ahead by about 70, and surely by less than 64 times 1.4: 90 times 1 would end the run, 64 times do not.
+        ahead = {"logit_bias": {live.token(WORD): 66.0}}
+        assert greedy(live, OPEN, 90, frequency_penalty=1.0, **ahead) == WORD * 90
+        assert greedy(live, OPEN, 70, frequency_penalty=1.4, **ahead) != WORD * 70
     window_is_64(live, frequency_penalty=2.0)
 
 
@@ -267,6 +273,7 @@ def forced_runs(live, *calls):
 def dry_multiplier(live):
     assert forced_runs(live, {}, {"dry_multiplier": 0.0, "dry_allowed_length": 0}) == [MOST, MOST]
     assert forced_runs(live, {"dry_multiplier": 100.0}) == [3]
+    assert greedy(live, REPEATED, 2) != live.ask(REPEATED, raw=DRY, temperature=0, max_tokens=2).text
 
 
 def dry_base(live):

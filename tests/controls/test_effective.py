@@ -1,5 +1,8 @@
 """What an engine says it used, read from recorded answers."""
 
+import json
+from types import SimpleNamespace
+
 import pytest
 
 from courselib.controls.catalogue import CONTROLS
@@ -7,6 +10,7 @@ from courselib.controls.controls import Controls
 from courselib.controls.effective import by_control, compare, told_defaults, told_settings
 from courselib.controls.routes import ROUTES
 from courselib.controls.routes.llamacpp import COMPLETION
+from courselib.observe.effective import server_defaults
 
 # Recorded from llama.cpp b11549: the answer to {"prompt": "Hi", "n_predict": 2, "logit_bias": [[5, 1.5], [7, -2]],
 # "stop": ["x"], "n_probs": 2, "seed": 5}, less the settings that are no controls of ours.
@@ -85,6 +89,16 @@ def test_the_biases_by_which_llamacpp_ignores_the_end_are_not_the_requests():
 def test_defaults_of_a_generation_config():
     told = {"temperature": 0.6, "top_p": 0.9, "max_new_tokens": 100, "top_k": None, "eos_token_id": 2, "min_tokens": 4}
     assert told_defaults("vLLM", told) == {"temperature": 0.6, "top_p": 0.9, "max_tokens": 100}
+
+
+def test_a_vllm_server_goes_by_the_file_in_its_models_folder(tmp_path):
+    server = SimpleNamespace(engine_name="vllm", settings=SimpleNamespace(model=str(tmp_path)))
+    assert server_defaults(server)[0] == {}
+    (tmp_path / "generation_config.json").write_text(json.dumps({"top_k": 12, "eos_token_id": 2}))
+    defaults, origin = server_defaults(server)
+    line = ROUTES["vLLM chat"].plan(Controls(), defaults=defaults, origin=origin).line("top_k")
+    assert line.text == "not sent: 12 applies, from the model's generation_config.json"
+    assert server_defaults(SimpleNamespace(engine_name="vllm", settings=None)) == ({}, ""), "attached"
 
 
 @pytest.mark.parametrize("route", ["llama.cpp chat", "llama.cpp completions", "llama.cpp /completion"])

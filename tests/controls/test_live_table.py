@@ -7,6 +7,8 @@ from courselib.controls.route import LOST
 from courselib.controls.routes import ROUTES
 from tests.controls import experiments
 
+# The token that ends an answer.
+END = 2
 CELLS = [(route, control) for route in ROUTES for control in CONTROLS]
 
 
@@ -25,3 +27,13 @@ def test_no_cell_is_without_an_experiment():
 @pytest.mark.parametrize(("route", "control"), CELLS)
 def test_cell(lives, route, control):
     experiments.experiment(lives(ROUTES[route]), control)
+
+
+@pytest.mark.engine
+@pytest.mark.slow
+@pytest.mark.parametrize("route", ["llama.cpp chat", "llama.cpp /completion", "llama_cpp.Llama"])
+def test_a_bias_against_the_end_token_comes_nearest_to_a_least_length(lives, route):
+    assert "logit_bias" in ROUTES[route].table["ignore_eos" if route == "llama_cpp.Llama" else "min_tokens"].words
+    live, limit = lives(ROUTES[route]), experiments.LIMIT
+    assert live.ask(experiments.SHORT, temperature=0, max_tokens=limit).length < limit
+    assert live.ask(experiments.SHORT, temperature=0, max_tokens=limit, logit_bias={END: -100.0}).length == limit
