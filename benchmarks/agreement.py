@@ -41,11 +41,11 @@ def opened(name: str) -> Iterator[tuple[Any, NextToken]]:
         with courselib.launch(engine, context=BATCH * 256, max_batch_size=BATCH, max_best_of=BATCH) as server:
             yield server, told
     elif engine == "vllm":
-        options = {"max_model_len": 512, "kv_cache_memory": 256 * 2**20, "max_num_seqs": 256}
+        options = {"max_model_len": 512, "kv_cache_memory": 256 * 2**20, "block_size": live.BLOCK}
         with courselib.launch(
             engine, dtype=dtype, max_logprobs=-1, logprobs_mode="raw_logits", **options
         ) as server:  # fmt: skip
-            yield server, next_token(server, live.PROMPT)
+            yield server, next_token(server, live.LONG_PROMPT)
     else:
         with courselib.launch(engine, context=BATCH * 256, parallel=BATCH) as server:
             yield server, next_token(server, live.PROMPT)
@@ -74,7 +74,8 @@ def run(name: str, number: int, draws: int) -> None:
     with opened(name) as (server, told):
         orders = live.orders(number) if engine == "llama.cpp" else itertools.repeat({})
         for i, (controls, more) in enumerate(zip(live.settings(engine, number), orders, strict=False), 1):
-            counts = live.drawn(server, controls, draws, **live.request_fields(more))
+            prompt = live.LONG_PROMPT if engine == "vllm" else live.PROMPT
+            counts = live.drawn(server, controls, draws, prompt, **live.request_fields(more))
             ours, theirs = live.predicted(engine, controls, told, **more), live.predicted(rival, controls, told)
             mine, other = live.compare(counts, ours), live.compare(counts, theirs)
             between = total_variation(ours, theirs)

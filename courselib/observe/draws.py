@@ -17,8 +17,10 @@ from courselib.observe.logits import ask, tokens_of
 if TYPE_CHECKING:
     from llama_cpp import Llama
 
-# vLLM's own limit for ``n``.
-VLLM_MOST = 16_384
+# As many as vLLM computes at once by default; more in one request would only come later, all together.
+VLLM_MOST = 256
+# TGI draws by chance where one of these is sent.
+CHANCE = {"do_sample", "temperature", "top_k", "top_p", "typical_p"}
 # llama.cpp's seed that stands for chance.
 BY_CHANCE = 2**32 - 1
 
@@ -85,7 +87,8 @@ def _from_vllm(server: Server, prompt: str, controls: Controls, n: int) -> Itera
 def _from_tgi(server: Server, prompt: str, controls: Controls, n: int) -> Iterator[Counter[int]]:
     """The candidates of ``best_of`` are draws, each and all; greedily there is only one."""
     arguments = _arguments(ROUTES["TGI /generate"], controls)
-    most = 1 if controls.temperature == 0 else server.http.get("/info").json()["max_best_of"]
+    by_chance = CHANCE & arguments.keys()
+    most = server.http.get("/info").json()["max_best_of"] if by_chance else 1
     for size in _sizes(n, most):
         parameters = {**arguments, "details": True, **({"best_of": size} if size > 1 else {})}
         details = ask(server, "/generate", {"inputs": prompt, "parameters": parameters})["details"]

@@ -12,6 +12,12 @@ from courselib.sampling.engines import LLAMA_CPP_ORDER
 
 # Something to repeat, for penalties and DRY, and many ways to go on.
 PROMPT = "Once upon a time there was a red cat, a red dog and a red"
+# vLLM computes a prompt anew for each token drawn, but for whole blocks, of 32 tokens, that it has in its cache.
+LONG_PROMPT = (
+    "In the garden of the old house by the river, the children told each other stories about animals of every size and"
+    f" colour. {PROMPT}"
+)
+BLOCK = 32
 NUMBER = 24
 DRAWS = 2048
 # Of these, so many in the tests; the benchmark runs all, with more draws.
@@ -89,9 +95,9 @@ def completion_arguments(controls):
     return ROUTES["llama.cpp /completion"].plan(controls).arguments
 
 
-def drawn(engine, controls, n=DRAWS, **more):
+def drawn(engine, controls, n=DRAWS, prompt=PROMPT, **more):
     """How often a live engine drew each token."""
-    return sum(draw(engine, PROMPT, controls, n, **more), Counter())
+    return sum(draw(engine, prompt, controls, n, **more), Counter())
 
 
 def compare(counts, probabilities):

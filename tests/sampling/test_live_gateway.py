@@ -7,6 +7,7 @@ import pytest
 
 import courselib
 from courselib.controls.controls import Controls
+from courselib.controls.routes import ROUTES
 from courselib.observe.logits import TGI_TOP, next_token
 from courselib.sampling import total_variation
 from tests.sampling import live
@@ -40,6 +41,20 @@ def test_it_tells_the_likeliest_and_how_much_is_missing(gateway, behind):
     np.testing.assert_allclose(told.logprobs[seen], behind.logprobs[seen], atol=1e-3)
     assert math.isclose(told.remainder, 1 - np.exp(behind.logprobs[seen]).sum(), abs_tol=1e-3)
     assert told.offset is None
+
+
+def test_it_tells_the_predicted_probabilities_whatever_the_controls(gateway, behind):
+    """TGI tells the log-probabilities of the likeliest tokens as its stages have left them."""
+    for controls in live.settings("tgi-gateway"):
+        ours = live.predicted("tgi-gateway", controls, behind)
+        parameters = {**ROUTES["TGI /generate"].plan(controls).arguments, "max_new_tokens": 1, "details": True}
+        body = {"inputs": live.PROMPT, "parameters": {**parameters, "top_n_tokens": TGI_TOP}}
+        (told,) = gateway.http.post("/generate", json=body, timeout=120).json()["details"]["top_tokens"]
+        assert len(told) == min(TGI_TOP, (ours > 0).sum())
+        for token in told:
+            # The prediction's logits are told as float32, and divided by a temperature.
+            tolerance = 1e-6 + 4e-6 / controls.temperature
+            assert abs(math.exp(token["logprob"]) - ours[token["id"]]) < tolerance, (controls, token)
 
 
 def test_it_draws_what_is_predicted_and_not_what_llama_cpps_default_order_would_give(gateway, behind):

@@ -28,14 +28,15 @@ def server():
         vllm_environment.find()
     except EngineMissing as missing:
         pytest.skip(str(missing))
-    options = {"max_model_len": 512, "kv_cache_memory": 256 * 2**20, "max_logprobs": -1, "logprobs_mode": "raw_logits"}
+    options = {"max_model_len": 512, "kv_cache_memory": 256 * 2**20, "block_size": live.BLOCK}
+    options |= {"max_logprobs": -1, "logprobs_mode": "raw_logits"}
     with courselib.launch("vllm", dtype="float32", **options) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def told(server):
-    return next_token(server, live.PROMPT)
+    return next_token(server, live.LONG_PROMPT)
 
 
 def test_all_logits_are_told(told):
@@ -46,7 +47,7 @@ def test_all_logits_are_told(told):
 
 @pytest.mark.parametrize("controls", SETTINGS)
 def test_it_draws_what_is_predicted_and_not_what_llama_cpps_order_would_give(server, told, controls):
-    counts = live.drawn(server, controls)
+    counts = live.drawn(server, controls, prompt=live.LONG_PROMPT)
     ours, theirs = (live.predicted(engine, controls, told) for engine in ("vllm", "llama.cpp"))
     assert total_variation(ours, theirs) > 0.1
     assert live.compare(counts, ours).agrees
