@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -182,28 +183,23 @@ class PenaltySweep(Panel):
         import plotly.graph_objects as go
 
         values = list(here)
-        shares = {
+        logprobs = [_mean_logprob(here[value]) for value in values]
+        lines = {
             _("said before (4-grams)"): [fmean(point.repetition for point in here[value]) for value in values],
             _("distinct pairs per token"): [fmean(point.distinct for point in here[value]) for value in values],
             _("drift of scripts"): [fmean(point.drift for point in here[value]) for value in values],
+            # As shares go from 0 to 1, so does this: on the same axis.
+            _("probability of a token (geometric mean)"): [
+                None if mean is None else math.exp(mean) for mean in logprobs
+            ],
         }
-        traces = [go.Scatter(x=values, y=shown, name=name, mode="lines+markers") for name, shown in shares.items()]
-        traces.append(
-            go.Scatter(
-                x=values,
-                y=[_mean_logprob(here[value]) for value in values],
-                name=_("mean log-probability (right)"),
-                mode="lines+markers",
-                yaxis="y2",
-            )
-        )
+        traces = [go.Scatter(x=values, y=shown, name=name, mode="lines+markers") for name, shown in lines.items()]
         return Picture(
             traces,
             table=self._table(here),
             title=_("{control}: repetition and its cure (measured)").format(control=self.control.value),
             xaxis={"title": self.control.value},
-            yaxis={"title": _("share"), "range": [0, 1.02]},
-            yaxis2={"title": _("log-probability"), "overlaying": "y", "side": "right", "showgrid": False},
+            yaxis={"title": _("share or probability"), "range": [-0.02, 1.02]},
             legend={"orientation": "h", "y": -0.25},
             height=380,
         )
