@@ -71,7 +71,7 @@ def test_the_fields_of_sampling_params(vllm_library):
     assert told["seed"] == 0, "the engine's own, where none is sent"
 
 
-def test_vllms_generation_config(vllm_server, tmp_path):
+def test_vllms_generation_config(vllm_server):
     told, origin = server_defaults(vllm_server)
     assert (told, origin) == ({}, "the model's generation_config.json")
 
