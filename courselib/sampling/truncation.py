@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from courselib.i18n import _
+from courselib.i18n import _, ngettext
 from courselib.sampling.candidates import Candidates
 from courselib.sampling.stages import CertainStage, Stage, check_number
 
@@ -86,11 +86,9 @@ class TopK(CertainStage):
     @property
     def rule(self) -> str:
         """What it does."""
-        return (
-            _("Keeps the {k} likeliest tokens, and those as likely as the last of them.")
-            if self.ties
-            else _("Keeps the {k} likeliest tokens.")
-        ).format(k=self.k)
+        kept = ngettext("the likeliest token", "the {k} likeliest tokens", self.k).format(k=self.k)
+        text = _("Keeps {kept}, and any as likely as the last.") if self.ties else _("Keeps {kept}.")
+        return text.format(kept=kept)
 
 
 @dataclass(frozen=True)
