@@ -12,11 +12,13 @@ from courselib.observe.logits import TGI_TOP, next_token
 from courselib.sampling import total_variation
 from tests.sampling import live
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(900)]
 
 # vLLM has this order, too; llama.cpp's default, with temperature last, leaves half as many tokens.
 CONTROLS = Controls(temperature=1.5, top_p=0.7, top_k=20)
 BATCH = 64
+# Each draw is a request of its own to the engine behind, so the benchmark makes the many.
+FEWER = 512
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +60,8 @@ def test_it_tells_the_predicted_probabilities_whatever_the_controls(gateway, beh
 
 
 def test_it_draws_what_is_predicted_and_not_what_llama_cpps_default_order_would_give(gateway, behind):
-    counts = live.drawn(gateway, CONTROLS)
-    assert counts.total() == live.DRAWS
+    counts = live.drawn(gateway, CONTROLS, FEWER)
+    assert counts.total() == FEWER
     ours, theirs = (live.predicted(engine, CONTROLS, behind) for engine in ("tgi-gateway", "llama.cpp"))
     assert total_variation(ours, theirs) > 0.1
     assert live.compare(counts, ours).agrees

@@ -99,7 +99,8 @@ def test_pipelines_are_what_the_engines_own_code_computes(engine, compared):
         if job["engine"] != engine:
             continue
         row, given = rows[str(job["row"])], Controls(**job["given"])
-        if engine == "vllm" and given.temperature is None:
+        if engine == "tgi" and given.temperature is None:
+            # The reference draws by chance; TGI would be greedy without a control that asks for it.
             given = given.with_(temperature=1.0)
         context = Context(job["prompt"], job["output"])
 
