@@ -27,6 +27,7 @@ STYLE = """<style>
   border-bottom: 1px solid var(--jp-border-color2, #8884); }
 .cl-compare table.cl-differences th[scope=row] { font-family: var(--jp-code-font-family, monospace); font-weight: 400; }
 .cl-compare :is(.widget-html-content, .jupyter-widget-html-content) { min-width: 0; }
+.cl-compare table.cl-facts td:nth-child(2) { white-space: nowrap; }
 .cl-compare .cl-differences-box { overflow-x: auto; }
 </style>"""
 
