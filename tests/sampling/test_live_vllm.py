@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(900)]
 
 SETTINGS = (
     Controls(temperature=1.5, top_p=0.7, top_k=20, min_p=0.05),
-    Controls(temperature=0.8, repetition_penalty=1.3, top_k=50),
+    Controls(temperature=1.5, repetition_penalty=1.3, top_k=100),
 )
 
 
