@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(900)]
 CONTROLS = Controls(temperature=1.5, top_p=0.7, top_k=20)
 BATCH = 64
 # Each draw is a request of its own to the engine behind, so the benchmark makes the many.
-FEWER = 512
+FEWER = 256
 
 
 @pytest.fixture(scope="module")
