@@ -38,7 +38,7 @@ def opened(name: str) -> Iterator[tuple[Any, NextToken]]:
     elif engine == "tgi-gateway":
         with courselib.launch("llama.cpp", context=512) as behind:
             told = next_token(behind, live.PROMPT)
-        with courselib.launch(engine, context=BATCH * 256, max_batch_size=BATCH, max_best_of=BATCH) as server:
+        with courselib.launch(engine, context=512, max_batch_size=1, max_best_of=BATCH) as server:
             yield server, told
     elif engine == "vllm":
         options = {"max_model_len": 512, "kv_cache_memory": 256 * 2**20, "block_size": live.BLOCK}

@@ -278,6 +278,7 @@ ONLY_SOME = {
     ("engine", "name"),
     [(engine, name) for engine in ("llama.cpp", "vllm") for name, case in ONLY_SOME.items() if engine in case[0]],
     indirect=["engine"],
+    scope="module",
 )
 def test_what_only_some_engines_have(engine, answers, name):
     _engines, prompt, ending = ONLY_SOME[name]
