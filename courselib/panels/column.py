@@ -10,6 +10,7 @@ import ipywidgets as widgets
 from courselib.controls.code import openai_arguments, programs
 from courselib.controls.controls import Controls
 from courselib.controls.effective import Used, compare, told_settings
+from courselib.controls.presets import PRESETS
 from courselib.controls.route import Plan
 from courselib.controls.routes import chat_route
 from courselib.engines.server import Server
@@ -32,8 +33,8 @@ TOP_LOGPROBS = 5
 class Column:
     """A chat with one server.
 
-    Its widgets are ``form``, ``answer_view``, ``facts``, ``used_view``, ``error_line`` and ``code``. ``answer`` holds
-    what was measured of the last answer, ``used`` what the engine says of the controls, if it says anything.
+    Its widgets are ``presets``, ``form``, ``answer_view``, ``facts``, ``used_view``, ``error_line`` and ``code``.
+    ``answer`` holds what was measured of the last answer, ``used`` what the engine says of the controls, if anything.
 
     Args:
         source: who answers: a server, or the desk (``Deploy``) that may start one.
@@ -56,6 +57,10 @@ class Column:
         self._defaults: tuple[Server, dict[str, Any], str] | None = None
         self._worker = Worker(self._show_error, self._ended)
         self.form = ControlsForm(controls, opened=opened)
+        self.presets = _preset_chooser()
+        self.presets.observe(self._take_preset, "value")
+        self.form.observe(self._name_preset, "entries")
+        self._name_preset()
         self.answer_view = TokenText()
         self.facts = widgets.HTML()
         self.used_view = widgets.HTML()
@@ -106,6 +111,18 @@ class Column:
             except httpx.HTTPError:
                 return {}, ""  # what is wrong with the server is told by the call itself
         return self._defaults[1:]
+
+    def _take_preset(self, _change: object) -> None:
+        if self.presets.value:
+            self.form.controls = PRESETS[self.presets.value]
+
+    def _name_preset(self, _change: object = None) -> None:
+        """Show the preset that the form holds, or that it holds none."""
+        try:
+            controls = self.form.controls
+        except CourseError:
+            controls = None
+        self.presets.value = next((name for name, preset in PRESETS.items() if preset == controls), "")
 
     def refresh(self, prompt: str, system: str) -> None:
         """Show what becomes of each control, and the programs of the call that ``start`` would make now."""
@@ -190,6 +207,17 @@ class Column:
 
     def _show_error(self, error: BaseException | None) -> None:
         self.error_line.value = "" if error is None else error_line(error)
+
+
+def _preset_chooser() -> widgets.Dropdown:
+    chooser = widgets.Dropdown(
+        options=[(_("settings of your own"), ""), *((_(name), name) for name in PRESETS)],
+        description=_("start from"),
+        style={"description_width": "110px"},
+        layout=widgets.Layout(width="100%", max_width="460px"),
+    )
+    chooser.add_class("cl-presets")
+    return chooser
 
 
 def answer_facts(answer: Answer) -> list[tuple[str, str, str]]:

@@ -68,9 +68,8 @@ class Compare(Conversation):
 
     @staticmethod
     def _lay_out(head: widgets.HTML, column: Column) -> widgets.Widget:
-        box = widgets.VBox(
-            [head, column.form, column.answer_view, column.facts, column.used_view, column.error_line, column.code]
-        )
+        result = [column.answer_view, column.facts, column.used_view, column.error_line, column.code]
+        box = widgets.VBox([head, column.presets, column.form, *result])
         box.add_class("cl-column")
         return box
 

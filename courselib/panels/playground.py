@@ -33,7 +33,7 @@ class Playground(Conversation):
         self.error_line = column.error_line
         buttons = widgets.HBox([self.send_button, self.cancel_button])
         result = (self.answer_view, self.facts, column.used_view, self.error_line, self.code)
-        self.lay_out(self.system, self.prompt, self.form, buttons, *result)
+        self.lay_out(self.system, self.prompt, column.presets, self.form, buttons, *result)
         self._changed()
 
     @property

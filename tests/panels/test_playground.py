@@ -10,6 +10,7 @@ import pytest
 
 import courselib
 from courselib.controls.controls import Controls
+from courselib.controls.presets import PRESETS
 from courselib.engines.registry import get_engine
 from courselib.engines.server import Server
 from courselib.engines.vllm_settings import VllmSettings
@@ -271,3 +272,17 @@ def test_text_twin_and_fixed_repr(server):
     assert repr(panel) == "Playground(engine='llama.cpp')"
     panel.ask(QUESTION)
     assert "' Paris'" in panel.as_table()
+
+
+def test_a_preset_fills_the_form_and_is_named_as_long_as_the_form_holds_it(server):
+    panel = playground(server)
+    chooser = panel.columns[0].presets
+    assert chooser.value == ""
+    greedy = next(name for name, preset in PRESETS.items() if preset.temperature == 0)
+    chooser.value = greedy
+    assert panel.form.controls == PRESETS[greedy]
+    assert "temperature=0.0" in panel.code.programs["openai"]
+    panel.form.controls = PRESETS[greedy].with_(temperature=1.0)
+    assert chooser.value == ""
+    panel.form.controls = PRESETS[greedy]
+    assert chooser.value == greedy
