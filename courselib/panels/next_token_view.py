@@ -183,8 +183,12 @@ def _duel(outcome: Outcome, rival: Outcome) -> dict[str, Any]:
     apart = _("{share:.1%} of the probability lies elsewhere (total variation).").format(
         share=total_variation(outcome.probabilities, rival.probabilities)
     )
+    lost = [
+        _("{theirs} has no {control}: it is left out there.").format(theirs=theirs, control=control)
+        for control in rival.pipeline.ignored
+    ]
     defaults = _("What is not set takes each engine's own default.")
-    return {"engine": theirs, "sentences": [first, sets, apart, defaults]}
+    return {"engine": theirs, "sentences": [first, sets, apart, *lost, *rival.pipeline.notes, defaults]}
 
 
 def _brief(value: float) -> float:

@@ -122,7 +122,10 @@ def test_the_duel_names_where_the_orders_part(narrow):
     assert duel["sentences"][0] == "They part where llama.cpp comes to top_k=20 and vLLM to temperature=1.5."
     assert duel["sentences"][1] == "4 tokens survive in both, 0 only in llama.cpp, 4 only in vLLM."
     assert sum(row["rival"] > 0 for row in narrow.view.drawn["rows"]) == 8
-    narrow.form.controls = Controls(temperature=1, top_k=0, top_p=1, min_p=0.05)
+    narrow.duel.value = "tgi"
+    assert narrow.rival is not None
+    assert "TGI has no min_p: it is left out there." in narrow.view.drawn["duel"]["sentences"]
+    narrow.duel.value, narrow.form.controls = "vllm", Controls(temperature=1, top_k=0, top_p=1, min_p=0.05)
     assert narrow.rival is not None
     assert narrow.view.drawn["duel"]["sentences"][0] == "llama.cpp and vLLM agree at every stage."
 

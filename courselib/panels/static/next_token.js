@@ -14,10 +14,10 @@ const visible = (text) => text.replace(INVISIBLE, mark).replace(/^ +| +$/g, (bla
 function percent(p) {
   if (p === 0) return "0";
   if (p < 0.0001) return "< 0.01 %";
-  return `${p >= 0.0995 ? (100 * p).toFixed(1) : Number((100 * p).toPrecision(2))} %`;
+  return `${p >= 0.0995 ? (100 * p).toFixed(1) : (100 * p).toPrecision(2)} %`;
 }
 
-function make(tag, className, ...children) {
+function make(tag, className = "", ...children) {
   const node = document.createElement(tag);
   node.className = className;
   node.append(...children);
@@ -94,10 +94,12 @@ function render({ model, el }) {
   const bars = make("div", "cl-candidates");
   bars.setAttribute("role", "listbox");
   bars.setAttribute("aria-label", labels.bars);
+  const head = make("div", "cl-candidate cl-candidate-head");
+  head.setAttribute("aria-hidden", "true"); // each candidate tells its numbers by name
   const rest = make("p", "cl-next-rest");
   const notes = make("ul", "cl-next-notes");
   const duel = make("div", "cl-next-duel");
-  const box = make("div", "cl-next", facts, duel, strip, sentence, legend, bars, rest, notes);
+  const box = make("div", "cl-next", facts, duel, strip, sentence, legend, head, bars, rest, notes);
   el.append(empty, box);
 
   const cards = [];
@@ -184,6 +186,8 @@ function render({ model, el }) {
       ...(rival ? [swatch("rival", `${rival}, ${labels.now}`)] : []),
       swatch("own", labels.own),
     );
+    const heads = [drawn.engine, ...(rival ? [rival] : []), labels.model];
+    head.replaceChildren(make("span"), make("span"), make("span", "cl-candidate-numbers", ...heads.map((text) => make("span", "", text))));
     box.classList.toggle("cl-dueling", Boolean(rival));
     duel.replaceChildren(...(drawn.duel?.sentences ?? []).map((text) => make("p", "", text)));
     const focused = rows.find(({ node }) => node === document.activeElement)?.node.dataset.id;
