@@ -81,8 +81,9 @@ def frame_ms(chromium: str) -> list[float]:
         browser = playwright.chromium.launch(executable_path=chromium)
         try:
             jupyter.wait_until_ready()
-            cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
-            nbformat.write(nbformat.v4.new_notebook(cells=cells), jupyter.root / "redraw.ipynb")
+            page = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in CELLS])
+            page.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+            nbformat.write(page, jupyter.root / "redraw.ipynb")
             context = browser.new_context(viewport={"width": 1300, "height": 1900})
             notebook = Notebook(context, f"{jupyter.url}/lab/tree/redraw.ipynb?reset", "light", Path(folder))
             notebook.run_all()
