@@ -63,6 +63,8 @@ def test_sliders_tokens_and_the_duel(open_notebook, theme, language):
     page.locator(".cl-stage", has_text="top_k=20").focus()
     expect(page.locator(".cl-strip-sentence")).to_contain_text("49132 of 49152 tokens go")
     notebook.screenshot(f"next-duel-{language}-{theme}", panel)
+    page.locator(".cl-prompt textarea").focus()
+    expect(page.locator(".cl-followed")).to_have_count(0)
 
     expect(panel).not_to_contain_text("\ufffd")
     assert page.locator(".cl-error").count() == 0

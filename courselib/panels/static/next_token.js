@@ -222,22 +222,24 @@ function render({ model, el }) {
     const at = cards.findIndex(({ node }) => node.contains(event.target));
     return at < 0 ? null : at;
   };
-  // What the keyboard holds stays when the mouse leaves.
+  // What the keyboard holds stays when the mouse leaves. And to the strip one goes to read of the token followed, which
+  // is let go when one leaves both.
   const held = (nodes) => nodes.findIndex(({ node }) => node === document.activeElement);
   for (const kind of ["mouseover", "focusin"]) {
     bars.addEventListener(kind, (event) => follow(idOf(event)));
     strip.addEventListener(kind, (event) => point(placeOf(event)));
   }
   for (const kind of ["mouseleave", "focusout"]) {
-    bars.addEventListener(kind, (event) => {
+    const release = (event) => {
+      if (bars.contains(event.relatedTarget) || strip.contains(event.relatedTarget)) return;
       const at = kind === "mouseleave" ? held(rows) : -1;
-      // To the strip one goes to read what becomes of the token followed.
-      if (strip.contains(event.relatedTarget)) return;
       follow(at < 0 ? null : Number(rows[at].node.dataset.id));
-    });
-    strip.addEventListener(kind, () => {
+    };
+    bars.addEventListener(kind, release);
+    strip.addEventListener(kind, (event) => {
       const at = kind === "mouseleave" ? held(cards) : -1;
       point(at < 0 ? null : at);
+      release(event);
     });
   }
   roving(bars, () => drawn.rows?.length ?? 0);
