@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -28,6 +28,9 @@ from courselib.sampling.candidates import Floats
 
 if TYPE_CHECKING:
     from courselib.panels.deploy import Deploy
+
+# vLLM is asked for the texts of so many of the likeliest: more than are drawn, since a control may lift others.
+NAMED = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,6 +194,8 @@ class NextToken(Panel):
         except httpx.HTTPError:
             self._defaults = ({}, "")  # it has just told its logits: what is wrong now, the next look will say
         context = Context(told.prompt, breakers=breakers_within(told.pieces))
+        if server.engine_name == "vllm":
+            told = _with_texts(server, told)
         self._look = Look(prompt, told, np.exp(told.logprobs), context)
         self._shown.touch()
         self._shown.flush()
@@ -212,6 +217,19 @@ class NextToken(Panel):
         """Stages, candidates and what is to be said of both, as plain text."""
         self._shown.flush()
         return f"{super().as_table()}\n{table(self.view.drawn) if self.view.drawn else self.view.labels['empty']}"
+
+
+def _with_texts(server: Server, told: logits.NextToken) -> logits.NextToken:
+    """What vLLM told, with the likeliest tokens' texts, which it tells apart; the others by number.
+
+    A token that is part of a character has no text there, and keeps its number, too.
+    """
+    pieces = [f"#{token}".encode() for token in range(told.logprobs.size)]
+    for token in np.argsort(-told.logprobs)[:NAMED].tolist():
+        text = logits.ask(server, "/detokenize", {"model": server.model, "tokens": [token]})["prompt"]
+        if "\ufffd" not in text:
+            pieces[token] = text.encode()
+    return replace(told, pieces=tuple(pieces))
 
 
 def _effective(plan: Plan) -> Controls:
