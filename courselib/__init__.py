@@ -21,6 +21,7 @@ _WHERE = {
     "Compare": "courselib.panels.compare",
     "Controls": "courselib.controls.controls",
     "Deploy": "courselib.panels.deploy",
+    "NextToken": "courselib.panels.next_token",
     "Playground": "courselib.panels.playground",
     "CourseError": "courselib.errors",
 }
@@ -31,6 +32,7 @@ __all__ = [
     "Controls",
     "CourseError",
     "Deploy",
+    "NextToken",
     "Playground",
     "Server",
     "__version__",
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from courselib.panels.chooser import Chooser
     from courselib.panels.compare import Compare
     from courselib.panels.deploy import Deploy
+    from courselib.panels.next_token import NextToken
     from courselib.panels.playground import Playground
 
 

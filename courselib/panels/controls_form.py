@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,12 @@ class ControlsForm(anywidget.AnyWidget):
         entries: what the rows hold that are set, by control: a number, yes or no, or a text.
         report: what becomes of each control, by control; see ``show``.
         opened: whether the first group is open at first.
+
+    Args:
+        controls: what the rows hold at first.
+        opened: whether the first group is open at first.
+        groups: which groups of the catalogue have rows; all if there is no choice. Controls of the others, where they
+            are set, are kept.
     """
 
     _esm = STATIC / "controls_form.js"
@@ -41,9 +48,9 @@ class ControlsForm(anywidget.AnyWidget):
     opened = traitlets.Bool().tag(sync=True)
     labels = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, controls: Controls, *, opened: bool = True) -> None:
+    def __init__(self, controls: Controls, *, opened: bool = True, groups: Collection[str] | None = None) -> None:
         labels = {"unset": _("not sent"), "yes": _("yes"), "no": _("no"), "send": _("send {name}")}
-        super().__init__(groups=_groups(), labels=labels, opened=opened)
+        super().__init__(groups=_groups(groups), labels=labels, opened=opened)
         self.controls = controls
 
     @property
@@ -89,10 +96,11 @@ def read(control: Control, entry: Any) -> Any:
     return entry
 
 
-def _groups() -> list[dict[str, Any]]:
+def _groups(chosen: Collection[str] | None) -> list[dict[str, Any]]:
     return [
         {"title": _(group), "rows": [_row(control) for control in members]}
         for group, members in groupby(CONTROLS.values(), lambda control: control.group)
+        if chosen is None or group in chosen
     ]
 
 

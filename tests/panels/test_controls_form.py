@@ -141,3 +141,10 @@ class TestReport:
 
 def test_repr_is_fixed():
     assert repr(ControlsForm(Controls(seed=3))) == "ControlsForm()"
+
+
+def test_only_the_groups_that_are_wanted_have_rows():
+    form = ControlsForm(Controls(top_k=5, max_tokens=1), groups=("choosing the token",))
+    assert [group["title"] for group in form.groups] == ["choosing the token"]
+    assert "top_k" in [row["name"] for row in form.groups[0]["rows"]]
+    assert form.controls == Controls(top_k=5, max_tokens=1)
