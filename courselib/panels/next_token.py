@@ -2,52 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
-import numpy as np
 
 from courselib.controls.catalogue import REPETITION, RESULT, SAMPLING
 from courselib.controls.code import programs
 from courselib.controls.controls import Controls
 from courselib.controls.route import Plan
-from courselib.controls.routes import ROUTES, routes_of
 from courselib.engines.server import Server
 from courselib.errors import CourseError, SettingsError, Unreachable
 from courselib.i18n import _
 from courselib.observe import logits
-from courselib.observe.effective import server_defaults
 from courselib.panels.base import Panel, button, escape
 from courselib.panels.code_fold import CodeFold
 from courselib.panels.controls_form import ControlsForm
+from courselib.panels.looking import Look, effective, look_at, one_token
 from courselib.panels.next_token_view import NextTokenView, picture, table
 from courselib.panels.worker import Coalescer, Worker
-from courselib.sampling import PIPELINES, Context, Outcome, breakers_within, pipeline
-from courselib.sampling.candidates import Floats
+from courselib.sampling import PIPELINES, Outcome, pipeline
 
 if TYPE_CHECKING:
     from courselib.panels.deploy import Deploy
-
-# vLLM is asked for the texts of so many of the likeliest: more than are drawn, since a control may lift others.
-NAMED = 100
-
-
-@dataclass(frozen=True, eq=False)
-class Look:
-    """What one look at an engine gave.
-
-    Args:
-        prompt: what was asked.
-        told: the engine's answer.
-        own: the model's own probabilities, shape (vocabulary,), 0 where they were not told.
-        context: the prompt's tokens, for penalties and DRY.
-    """
-
-    prompt: str
-    told: logits.NextToken
-    own: Floats
-    context: Context
 
 
 class NextToken(Panel):
@@ -71,7 +47,6 @@ class NextToken(Panel):
         self._worker = Worker(self.show_error, self._ended)
         self._shown = Coalescer(self.redraw)
         self._look: Look | None = None
-        self._defaults: tuple[dict[str, Any], str] = ({}, "")
         self._outcome: Outcome | None = None
         self._rival: Outcome | None = None
         wide = widgets.Layout(width="100%")
@@ -135,17 +110,15 @@ class NextToken(Panel):
         Raises:
             SettingsError: the form holds what is no value of a control.
         """
-        routes = [route for route in routes_of(self.engine_name) if route.takes == "prompt"]
-        route = routes[0] if routes else ROUTES["llama.cpp completions"]
-        defaults, origin = self._defaults
-        return route.plan(self.form.controls.with_(max_tokens=1), defaults=defaults, origin=origin)
+        defaults = self._look.defaults if self._look else ({}, "")
+        return one_token(self.engine_name, self.form.controls, defaults)
 
     def redraw(self) -> None:
         """Draw the logits as they were told under the controls as they are now; what cannot be drawn is said."""
         try:
             plan = self.plan()
             if self._look:
-                self._draw(self._look, _effective(plan))
+                self._draw(self._look, effective(plan))
             self.form.show(plan)
             self._show_code(plan)
             self.show_error(None)
@@ -185,18 +158,8 @@ class NextToken(Panel):
         self._worker.start(self._ask)
 
     def _ask(self) -> None:
-        import httpx
-
-        server, prompt = self.server, self.prompt.value
-        told = logits.next_token(server, prompt)
-        try:
-            self._defaults = server_defaults(server)
-        except httpx.HTTPError:
-            self._defaults = ({}, "")  # it has just told its logits: what is wrong now, the next look will say
-        context = Context(told.prompt, breakers=breakers_within(told.pieces))
-        if server.engine_name == "vllm":
-            told = _with_texts(server, told)
-        self._look = Look(prompt, told, np.exp(told.logprobs), context)
+        prompt = self.prompt.value
+        self._look = look_at(self.server, prompt)
         self._shown.touch()
         self._shown.flush()
         self.about.value = _("After {prompt}:").format(prompt=f"<b>“{escape(_tail(prompt))}”</b>")
@@ -217,30 +180,6 @@ class NextToken(Panel):
         """Stages, candidates and what is to be said of both, as plain text."""
         self._shown.flush()
         return f"{super().as_table()}\n{table(self.view.drawn) if self.view.drawn else self.view.labels['empty']}"
-
-
-def _with_texts(server: Server, told: logits.NextToken) -> logits.NextToken:
-    """What vLLM told, with the likeliest tokens' texts, which it tells apart; the others by number.
-
-    A token that is part of a character has no text there, and keeps its number, too.
-    """
-    pieces = [f"#{token}".encode() for token in range(told.logprobs.size)]
-    for token in np.argsort(-told.logprobs)[:NAMED].tolist():
-        text = logits.ask(server, "/detokenize", {"model": server.model, "tokens": [token]})["prompt"]
-        if "\ufffd" not in text:
-            pieces[token] = text.encode()
-    return replace(told, pieces=tuple(pieces))
-
-
-def _effective(plan: Plan) -> Controls:
-    """The controls, and for those not set what this very server applies, where that is not its engine's default."""
-    spelled = plan.route.table
-    told = {
-        line.control: line.applies
-        for line in plan.report
-        if line.asked is None and not isinstance(line.applies, str) and line.applies != spelled[line.control].default
-    }
-    return plan.controls.with_(**told)
 
 
 def _tail(prompt: str, most: int = 60) -> str:

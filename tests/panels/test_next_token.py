@@ -160,7 +160,7 @@ def test_penalties_look_at_the_prompt(server):
 
 def test_what_this_server_was_started_with_applies(server, monkeypatch):
     told = {"temperature": 0.8, "top_k": 3}
-    monkeypatch.setattr("courselib.panels.next_token.server_defaults", lambda _server: (told, "this server's settings"))
+    monkeypatch.setattr("courselib.panels.looking.server_defaults", lambda _server: (told, "this server's settings"))
     panel = NextToken(server, prompt=PROMPT)
     panel.look()
     assert next(stage for stage in panel.view.drawn["stages"] if stage["name"] == "top_k")["setting"] == "top_k=3"
