@@ -21,6 +21,7 @@ _WHERE = {
     "Compare": "courselib.panels.compare",
     "Controls": "courselib.controls.controls",
     "Deploy": "courselib.panels.deploy",
+    "DoesItReally": "courselib.panels.does_it_really",
     "NextToken": "courselib.panels.next_token",
     "Playground": "courselib.panels.playground",
     "CourseError": "courselib.errors",
@@ -32,6 +33,7 @@ __all__ = [
     "Controls",
     "CourseError",
     "Deploy",
+    "DoesItReally",
     "NextToken",
     "Playground",
     "Server",
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from courselib.panels.chooser import Chooser
     from courselib.panels.compare import Compare
     from courselib.panels.deploy import Deploy
+    from courselib.panels.does_it_really import DoesItReally
     from courselib.panels.next_token import NextToken
     from courselib.panels.playground import Playground
 

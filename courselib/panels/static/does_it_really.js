@@ -1,0 +1,81 @@
+// Predicted and drawn shares, a bar over each other for every token.
+
+const INVISIBLE = /[\u0000-\u001f\u007f-\u009f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+const visible = (text) =>
+  text
+    .replace(/\n/g, "⏎")
+    .replace(/\t/g, "⇥")
+    .replace(INVISIBLE, (sign) => `⟨U+${sign.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`)
+    .replace(/^ +| +$/g, (blanks) => "␣".repeat(blanks.length));
+const percent = (share) => `${(100 * share).toFixed(share < 0.01 ? 2 : 1)} %`;
+
+function make(tag, className = "", ...children) {
+  const node = document.createElement(tag);
+  node.className = className;
+  node.append(...children);
+  return node;
+}
+
+function render({ model, el }) {
+  const labels = model.get("labels");
+  const empty = make("p", "cl-really-empty", labels.empty);
+  const legend = make(
+    "p",
+    "cl-really-legend",
+    make("span", "cl-really-key cl-really-key-predicted", labels.predicted),
+    make("span", "cl-really-key cl-really-key-drawn", labels.drawn),
+    make("span", "cl-really-key cl-really-key-band", labels.band),
+  );
+  const head = make("tr", "", make("th"), make("th"), make("th", "", labels.predicted), make("th", "", labels.drawn), make("th"));
+  const body = make("tbody");
+  const table = make("table", "cl-really", make("thead", "", head), body);
+  table.setAttribute("aria-label", labels.bars);
+  el.append(empty, legend, table);
+
+  function bar(row, most) {
+    const track = make("div", "cl-really-track");
+    const width = (share) => `${(100 * share) / most}%`;
+    const predicted = make("span", "cl-really-predicted");
+    predicted.style.width = width(row.predicted);
+    const drawn = make("span", "cl-really-drawn");
+    drawn.style.width = width(row.drawn);
+    track.append(predicted, drawn);
+    if (row.band) {
+      const band = make("span", "cl-really-band");
+      band.style.left = width(row.band[0]);
+      band.style.width = width(row.band[1] - row.band[0]);
+      track.append(band);
+    }
+    return track;
+  }
+
+  function line(row, most) {
+    const text = row.id == null ? labels.rest : row.text === "" ? labels.nothing.replace("{id}", row.id) : visible(row.text);
+    const name = make("th", row.id == null ? "cl-really-rest" : "cl-really-token", text);
+    name.scope = "row";
+    const made = make(
+      "tr",
+      row.outside ? "cl-really-outside" : "",
+      name,
+      make("td", "cl-really-bars", bar(row, most)),
+      make("td", "cl-really-number", percent(row.predicted)),
+      make("td", "cl-really-number", percent(row.drawn)),
+      make("td", "cl-really-mark", row.outside ? `✕ ${labels.outside}` : ""),
+    );
+    return made;
+  }
+
+  function draw() {
+    const { rows = [] } = model.get("drawn");
+    empty.hidden = rows.length > 0;
+    legend.hidden = table.hidden = !rows.length;
+    const most = Math.max(1e-9, ...rows.map((row) => Math.max(row.predicted, row.drawn, row.band?.[1] ?? 0)));
+    body.replaceChildren(...rows.map((row) => line(row, most)));
+  }
+
+  model.on("change:drawn", draw);
+  draw();
+  return () => model.off("change:drawn", draw);
+}
+
+export default { render };
