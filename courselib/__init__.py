@@ -24,6 +24,7 @@ _WHERE = {
     "DoesItReally": "courselib.panels.does_it_really",
     "NextToken": "courselib.panels.next_token",
     "Playground": "courselib.panels.playground",
+    "Walk": "courselib.panels.walk",
     "CourseError": "courselib.errors",
 }
 
@@ -37,6 +38,7 @@ __all__ = [
     "NextToken",
     "Playground",
     "Server",
+    "Walk",
     "__version__",
     "attach",
     "launch",
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from courselib.panels.does_it_really import DoesItReally
     from courselib.panels.next_token import NextToken
     from courselib.panels.playground import Playground
+    from courselib.panels.walk import Walk
 
 
 def __getattr__(name: str) -> Any:

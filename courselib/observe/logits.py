@@ -63,12 +63,12 @@ class NextToken:
         return 0.0 if told.all() else max(0.0, 1.0 - float(np.exp(self.logprobs[told]).sum()))
 
 
-def next_token(engine: Server | Llama, prompt: str) -> NextToken:
+def next_token(engine: Server | Llama, prompt: str | tuple[int, ...]) -> NextToken:
     """Ask a live engine for the distribution of the token after ``prompt``.
 
     Args:
         engine: a server, or an open ``llama_cpp.Llama``, whose context is then at the prompt's end.
-        prompt: text, special tokens in it recognised.
+        prompt: text, special tokens in it recognised; or ids of tokens, which TGI does not take.
 
     Raises:
         SettingsError: the prompt is empty, or vLLM was started without ``max_logprobs=-1``.
@@ -85,12 +85,14 @@ def next_token(engine: Server | Llama, prompt: str) -> NextToken:
     return _from_tgi(engine, prompt)
 
 
-def tokens_of(server: Server, prompt: str) -> tuple[int, ...]:
-    """Ids of a prompt's tokens as the server itself makes them for completions.
+def tokens_of(server: Server, prompt: str | tuple[int, ...]) -> tuple[int, ...]:
+    """Ids of a prompt's tokens as the server itself makes them for completions; ids are given back as they are.
 
     Raises:
         RequestRefused, Unreachable: the server's answer.
     """
+    if not isinstance(prompt, str):
+        return prompt
     if server.engine_name == "llama.cpp":
         asked = {"content": prompt, "add_special": True, "parse_special": True}
         return tuple(ask(server, "/tokenize", asked)["tokens"])
@@ -131,8 +133,8 @@ def ask(server: Server, path: str, body: dict[str, Any]) -> Any:
     )
 
 
-def _from_library(llm: Llama, prompt: str) -> NextToken:
-    tokens = llm.tokenize(prompt.encode(), add_bos=False, special=True)
+def _from_library(llm: Llama, prompt: str | tuple[int, ...]) -> NextToken:
+    tokens = llm.tokenize(prompt.encode(), add_bos=False, special=True) if isinstance(prompt, str) else list(prompt)
     if len(tokens) >= llm.n_ctx():
         raise PromptTooLong(
             _("The prompt has {n} tokens, but the context only {context}; shorten it.").format(
@@ -147,8 +149,9 @@ def _from_library(llm: Llama, prompt: str) -> NextToken:
     return NextToken(tuple(tokens), logits - offset, offset)
 
 
-def _from_llama_cpp(server: Server, prompt: str) -> NextToken:
+def _from_llama_cpp(server: Server, prompt: str | tuple[int, ...]) -> NextToken:
     tokens = tokens_of(server, prompt)
+    server.check()
     vocabulary = server.http.get("/v1/models").json()["data"][0]["meta"]["n_vocab"]
     # A token that ends within a character is held back, with all that is told of it: one that does not is forced, by a
     # bias of which these log-probabilities know nothing.
@@ -205,7 +208,7 @@ def level(at_two: float, at_four: float) -> float:
     return min(misses, key=misses.__getitem__)
 
 
-def _from_vllm(server: Server, prompt: str) -> NextToken:
+def _from_vllm(server: Server, prompt: str | tuple[int, ...]) -> NextToken:
     tokens = tokens_of(server, prompt)
     body = {
         "model": server.model, "prompt": tokens, "max_tokens": 1, "temperature": 0, "logprobs": -1,
@@ -228,7 +231,9 @@ def _from_vllm(server: Server, prompt: str) -> NextToken:
     return NextToken(tokens, row) if abs(total) < NORMALISED else NextToken(tokens, row - total, total)
 
 
-def _from_tgi(server: Server, prompt: str) -> NextToken:
+def _from_tgi(server: Server, prompt: str | tuple[int, ...]) -> NextToken:
+    if not isinstance(prompt, str):
+        raise SettingsError(_("TGI takes text and no ids of tokens; give it text."))
     tokens = tokens_of(server, prompt)
     parameters = {"max_new_tokens": 1, "details": True, "do_sample": False, "top_n_tokens": TGI_TOP}
     details = ask(server, "/generate", {"inputs": prompt, "parameters": parameters})["details"]

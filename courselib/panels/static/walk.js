@@ -1,0 +1,115 @@
+// What could come next as a list of buttons, and the ways taken as a tree; arrows move within each, Tab between them.
+
+const INVISIBLE = /[\u0000-\u001f\u007f-\u009f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+const visible = (text) =>
+  text
+    .replace(/\n/g, "⏎")
+    .replace(/\t/g, "⇥")
+    .replace(INVISIBLE, (sign) => `⟨U+${sign.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`)
+    .replace(/^ +| +$/g, (blanks) => "␣".repeat(blanks.length));
+const percent = (p) => (p < 0.0001 ? "< 0.01 %" : `${(100 * p).toFixed(p < 0.0995 ? 2 : 1)} %`);
+
+function make(tag, className = "", ...children) {
+  const node = document.createElement(tag);
+  node.className = className;
+  node.append(...children);
+  return node;
+}
+
+// Arrow keys move the focus among the buttons of a box that is one stop of the Tab key.
+function roving(box) {
+  const strides = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1, Home: -Infinity, End: Infinity };
+  box.addEventListener("keydown", (event) => {
+    const stride = strides[event.key];
+    if (!stride) return;
+    const buttons = [...box.querySelectorAll("button")];
+    const at = Math.max(0, Math.min(buttons.indexOf(event.target) + stride, buttons.length - 1));
+    buttons[at].focus();
+    event.preventDefault();
+    event.stopPropagation();
+  });
+}
+
+function render({ model, el }) {
+  const labels = model.get("labels");
+  const empty = make("p", "cl-walk-empty", labels.empty);
+  const text = make("p", "cl-walk-text");
+  text.setAttribute("role", "status");
+  text.setAttribute("aria-label", labels.text);
+  const rows = make("div", "cl-walk-rows");
+  const tree = make("div", "cl-walk-tree");
+  for (const box of [rows, tree]) {
+    box.setAttribute("role", "group");
+    roving(box);
+  }
+  rows.setAttribute("aria-label", labels.rows);
+  tree.setAttribute("aria-label", labels.tree);
+  const sides = make(
+    "div",
+    "cl-walk-sides",
+    make("div", "", make("div", "cl-walk-head", labels.rows), rows),
+    make("div", "", make("div", "cl-walk-head", labels.tree), tree),
+  );
+  el.append(empty, text, sides);
+
+  const shown = (piece) => (piece === "" ? labels.nothing : visible(piece));
+
+  function choice(className, first, ...parts) {
+    const button = make("button", className, ...parts);
+    button.type = "button";
+    button.tabIndex = first ? 0 : -1;
+    // JupyterLab's shortcuts look for this mark at the very element.
+    button.dataset.lmSuppressShortcuts = "true";
+    return button;
+  }
+
+  function row(one, at, all) {
+    const bar = make("span", "cl-walk-bar");
+    bar.style.setProperty("--p", one.p / all[0].p);
+    const button = choice("cl-walk-row", at === 0, make("span", "cl-walk-token", shown(one.text)), bar, make("span", "", percent(one.p)));
+    button.onclick = () => model.send({ kind: "take", token: one.token });
+    return button;
+  }
+
+  function node(one, here) {
+    const name = one.number === 0 ? labels.start : shown(one.text);
+    const share = one.number === 0 ? "" : percent(one.p);
+    const button = choice("cl-walk-node", one === here, make("span", "cl-walk-token", name), make("span", "cl-walk-share", share));
+    button.style.setProperty("--depth", one.depth);
+    button.classList.toggle("cl-walk-on-path", one.onPath);
+    button.classList.toggle("cl-walk-here", one.here);
+    if (one.here) button.setAttribute("aria-current", "true");
+    if (one.number) button.title = labels.under.replace("{controls}", one.controls);
+    button.onclick = () => model.send({ kind: "go", number: one.number });
+    return button;
+  }
+
+  function draw() {
+    const drawn = model.get("drawn");
+    const some = Boolean(drawn.tree);
+    empty.hidden = some;
+    text.hidden = sides.hidden = !some;
+    if (!some) return;
+    const inRows = rows.contains(document.activeElement);
+    const inTree = tree.contains(document.activeElement);
+    text.textContent = drawn.text;
+    rows.replaceChildren(...drawn.rows.map(row));
+    const here = drawn.tree.find((one) => one.here);
+    tree.replaceChildren(...drawn.tree.map((one) => node(one, here)));
+    // The focus stays with what the keyboard was doing: choosing the next token, or a way.
+    if (inRows) rows.querySelector("button")?.focus();
+    if (inTree) tree.querySelector(".cl-walk-here")?.focus();
+    tree.querySelector(".cl-walk-here")?.scrollIntoView({ block: "nearest" });
+  }
+
+  const wait = () => sides.classList.toggle("cl-walk-busy", model.get("busy"));
+  model.on("change:drawn", draw);
+  model.on("change:busy", wait);
+  draw();
+  return () => {
+    model.off("change:drawn", draw);
+    model.off("change:busy", wait);
+  };
+}
+
+export default { render };
