@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
-import numpy as np
 
 from courselib.controls.catalogue import CONTROLS
 from courselib.controls.code import openai_arguments, programs
@@ -15,23 +14,23 @@ from courselib.controls.routes import chat_route
 from courselib.engines.server import Server
 from courselib.errors import CourseError, SettingsError, Unreachable
 from courselib.i18n import _
-from courselib.observe.logits import NextToken, ask, next_token, tokens_of
+from courselib.observe.logits import ask, next_token, tokens_of
 from courselib.panels.base import Panel, button, escape, facts_table
 from courselib.panels.code_fold import CodeFold
 from courselib.panels.marked_text import loop_words, marked, rings
+from courselib.panels.penalty_table import NAMES, as_html, penalty_rows, rules
 from courselib.panels.worker import Coalescer, Worker
 from courselib.sampling.dry import breakers_within
-from courselib.sampling.engines import Context, pipeline
+from courselib.sampling.engines import Context
 from courselib.sampling.text_repetition import compression_ratio, distinct, find_loops, repetition
 from courselib.sampling.text_scripts import largest_drift
 from courselib.sampling.text_spans import longest_repeat
 from courselib.stream import ChatStream, Token, chat_messages
-from courselib.text import show, spans
+from courselib.text import spans
 
 if TYPE_CHECKING:
     from courselib.panels.deploy import Deploy
 
-NAMES = ("repetition_penalty", "presence_penalty", "frequency_penalty", "dry_multiplier")
 # Of the largest values, the range in which there is something to see.
 SHOWN = {
     "repetition_penalty": (0.8, 2.0),
@@ -40,7 +39,6 @@ SHOWN = {
     "dry_multiplier": (0.0, 5.0),
 }
 MAX_TOKENS = 96
-LIKELIEST = 6
 SIDES = ("A", "B")
 
 
@@ -256,7 +254,7 @@ class Penalties(Panel):
         head = _("Side {side}, token {step}: the text so far ends with “{tail}”.").format(
             side=side.name, step=step, tail=(start + said.decode())[-30:]
         )
-        self.table.value = f"<div>{escape(head)}</div>{_html(self.rows)}"
+        self.table.value = f"<div>{escape(head)}</div>{as_html(self.rows)}{rules()}"
 
     def run(self, timeout_s: float = 120) -> None:
         """Answer with both sides and wait; raises what went wrong."""
@@ -280,32 +278,6 @@ class Penalties(Panel):
         return "\n".join([*lines, *(" | ".join(row) for row in self.rows)])
 
 
-def penalty_rows(engine: str, controls: Controls, context: Context, told: NextToken) -> list[tuple[str, ...]]:
-    """The likeliest tokens' logits before the penalties and after each one alone, and after all.
-
-    Args:
-        engine: whose rules.
-        controls: the penalties.
-        context: the tokens so far.
-        told: the engine's own logits.
-    """
-    neutral = Controls(temperature=1, top_k=0, top_p=1, min_p=0)
-    given = {name: value for name, value in controls.given().items() if name in NAMES}
-    ways = {name: {name: value} for name, value in given.items()} | ({"all": given} if len(given) != 1 else {})
-    after = {name: pipeline(engine, neutral.with_(**way), context).run(told.logits) for name, way in ways.items()}
-    logits = {name: outcome.steps[-1].logits for name, outcome in after.items()}
-    best = np.argsort(-told.logits)[:LIKELIEST]
-    chosen = sorted({*best, *(np.argsort(-row)[0] for row in logits.values())}, key=lambda each: -told.logits[each])
-    heads = (_("token"), _("times in the prompt"), _("in the answer"), _("logit before, measured"))
-    rows: list[tuple[str, ...]] = [(*heads, *(_("after {what}, by formula").format(
-        what=f"{name}={ways[name][name]:g}" if name != "all" else _("all")) for name in ways))]  # fmt: skip
-    for token in chosen:
-        counts = (str(context.prompt.count(token)), str(context.output.count(token)))
-        values = (f"{told.logits[token]:.2f}", *(f"{row[token]:.2f}" for row in logits.values()))
-        rows.append((repr(show(told.pieces[token])) if told.pieces else str(token), *counts, *values))
-    return rows
-
-
 def _templated(server: Server, messages: list[dict[str, str]]) -> str:
     """A conversation as the model's template writes it."""
     if server.engine_name != "llama.cpp":
@@ -313,13 +285,6 @@ def _templated(server: Server, messages: list[dict[str, str]]) -> str:
             _("Logits are taken apart for llama.cpp's server only; start one, or compare texts and measures.")
         )
     return str(ask(server, "/apply-template", {"messages": messages})["prompt"])
-
-
-def _html(rows: list[tuple[str, ...]]) -> str:
-    head, *body = ["".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in row)
-                   for tag, row in zip(["th", *["td"] * len(rows)], rows, strict=False)]  # fmt: skip
-    lines = "".join(f"<tr>{line}</tr>" for line in body)
-    return f"<div style='overflow-x: auto'><table class='cl-facts'><tr>{head}</tr>{lines}</table></div>"
 
 
 def _slider(side: str, name: str, value: float | None) -> Any:

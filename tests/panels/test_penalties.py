@@ -66,7 +66,12 @@ class TestLive:
     def test_a_step_taken_apart(self, panel):
         heads, *rows = panel.look("B", 30)
         assert heads[:4] == ("token", "times in the prompt", "in the answer", "logit before, measured")
-        assert heads[4:] == ("after frequency_penalty=0.5, by formula",)
+        assert heads[4] == "after frequency_penalty=0.5, by formula"
+        assert heads[5:] == ("were runs of 3 tokens banned, by formula; no engine has that",)
+        assert (
+            "last 64 generated tokens" in panel.table.value
+            and "the prompt&#x27;s tokens count, too" in panel.table.value
+        )
         seen = [row for row in rows if int(row[1]) + int(row[2])]
         assert seen
         for row in rows:
@@ -78,8 +83,17 @@ class TestLive:
     def test_the_token_chosen_is_the_first_after_the_penalties(self, panel):
         step = next(n for n, token in enumerate(panel.sides[1].tokens) if n > 20)
         _heads, *rows = panel.look("B", step)
-        best = max(rows, key=lambda row: float(row[-1]))
+        best = max(rows, key=lambda row: float(row[-2]))
         assert best[0] == repr(panel.sides[1].tokens[step].data.decode())
+
+    def test_a_ban_on_runs_would_forbid_the_loop(self, panel):
+        tokens = panel.sides[0].tokens
+        loop = find_loops(panel.sides[0].data)[0]
+        _heads, *rows = panel.look("A", loop.onset + 2 * loop.period)
+        taken = repr(tokens[loop.onset + 2 * loop.period].data.decode())
+        assert next(row for row in rows if row[0] == taken)[-1] == "forbidden"
+        _heads, *rows = panel.look("A", 2)
+        assert {row[-1] for row in rows} == {"-"}
 
     def test_the_programs_are_of_both_sides(self, panel):
         assert set(panel.code.programs) == {"A: openai", "A: curl", "B: openai", "B: curl"}
@@ -91,7 +105,7 @@ class TestLive:
         panel.run()
         assert find_loops(panel.sides[0].data)
         heads, *rows = panel.look("B", 0)
-        assert len(heads) == 7 and heads[-1].startswith("after all")
+        assert len(heads) == 8 and heads[-2].startswith("after all")
         assert any(row[0].startswith("'⟨0x") for row in rows)
         for row in rows:
             before, after = float(row[3]), float(row[4])
