@@ -160,7 +160,7 @@ def test_the_library_on_the_same_file(llamacpp, route):
     assert run("llama_cpp", program).split()[0] == asked(llamacpp, plan, prompt).split()[0]
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(300)
 def test_vllm_as_a_library(vllm, installed):
     plan = ROUTES["vLLM chat"].plan(Controls(temperature=0, max_tokens=8, min_tokens=2))
     messages = chat_messages("What is the capital of France?")

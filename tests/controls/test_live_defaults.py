@@ -12,7 +12,7 @@ from courselib.observe.effective import ask_and_compare, server_defaults
 from tests.controls.conftest import CONTEXT
 from tests.controls.experiments import CHANCE, LENGTH, OPEN, greedy, likeliest
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
 
 LLAMACPP = ["llama.cpp chat", "llama.cpp completions", "llama.cpp /completion"]
 NATIVE = ["llama_cpp.Llama", "llama_cpp.Llama chat"]

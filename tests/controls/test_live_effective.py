@@ -6,7 +6,7 @@ from courselib.controls.controls import Controls
 from courselib.controls.routes import ROUTES
 from courselib.observe.effective import ask_and_compare, server_defaults
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
 
 # A value of each control that llama.cpp tells, none of them a default.
 ASKED = Controls(

@@ -23,7 +23,7 @@ def test_no_cell_is_without_an_experiment():
 
 @pytest.mark.engine
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("route", "control"), CELLS)
 def test_cell(lives, route, control):
     experiments.experiment(lives(ROUTES[route]), control)

@@ -11,7 +11,7 @@ from courselib.observe.logits import next_token
 from courselib.sampling import softmax, total_variation
 from tests.sampling import live
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
 
 MANY = 200
 

@@ -20,7 +20,7 @@ from courselib.engines.vllm_model import find_model
 from courselib.errors import EngineMissing
 from courselib.sampling import Context, pipeline, softmax
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(300)]
 
 VOCABULARY = 49_152
 RED = "red red red red red red red blue blue green"

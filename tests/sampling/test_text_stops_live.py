@@ -14,7 +14,7 @@ import courselib
 from courselib.errors import EngineMissing
 from courselib.sampling.text_stops import DIALECTS, Ending, Step, account
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(300)]
 
 MAX_TOKENS = 8
 MIB = 1 << 20

@@ -19,7 +19,7 @@ from courselib.engines.process import EngineProcess
 from courselib.engines.vllm_model import find_model
 from tests.snippets.snippets import FAILS, RUNS, Snippet, check, fill_in, outcome, outcomes_elsewhere
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
 
 NAME = "HuggingFaceTB/SmolLM2-360M-Instruct"
 KEY = "sk-no-key-required"

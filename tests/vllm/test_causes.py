@@ -74,7 +74,7 @@ def test_a_start_that_went_well_matches_no_cause():
 
 def live(test):
     """Marks of a test that starts the engine."""
-    return pytest.mark.engine(pytest.mark.slow(pytest.mark.timeout(900)(test)))
+    return pytest.mark.engine(pytest.mark.slow(pytest.mark.timeout(300)(test)))
 
 
 @pytest.fixture

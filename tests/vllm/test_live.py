@@ -15,7 +15,7 @@ from courselib import errors
 from courselib.stream import ChatStream, chat_messages
 from tests.engines.conftest import is_listening
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
 
 MIB = 1 << 20
 NAME = "smollm2-135m"
