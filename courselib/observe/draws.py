@@ -67,7 +67,7 @@ def _from_llama_cpp(
     """As many at once as there are slots: the prompt is computed once and shared."""
     arguments = _arguments(ROUTES["llama.cpp /completion"], controls)
     tokens = tokens_of(server, prompt)
-    slots = server.http.get("/props").json()["total_slots"]
+    slots = ask(server, "/props")["total_slots"]
     for size in _sizes(n, slots):
         body = {**arguments, "prompt": tokens, "n_cmpl": size, "return_tokens": True, "cache_prompt": True, **more}
         answers = ask(server, "/completion", body)
@@ -88,7 +88,7 @@ def _from_tgi(server: Server, prompt: str, controls: Controls, n: int) -> Iterat
     """The candidates of ``best_of`` are draws, each and all; greedily there is only one."""
     arguments = _arguments(ROUTES["TGI /generate"], controls)
     by_chance = CHANCE & arguments.keys()
-    most = server.http.get("/info").json()["max_best_of"] if by_chance else 1
+    most = ask(server, "/info")["max_best_of"] if by_chance else 1
     for size in _sizes(n, most):
         parameters = {**arguments, "details": True, **({"best_of": size} if size > 1 else {})}
         details = ask(server, "/generate", {"inputs": prompt, "parameters": parameters})["details"]

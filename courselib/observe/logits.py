@@ -101,8 +101,8 @@ def tokens_of(server: Server, prompt: str | tuple[int, ...]) -> tuple[int, ...]:
     return tuple(token["id"] for token in ask(server, "/tokenize", {"inputs": prompt}))
 
 
-def ask(server: Server, path: str, body: dict[str, Any]) -> Any:
-    """POST a body to a server; gives the answer's JSON.
+def ask(server: Server, path: str, body: dict[str, Any] | None = None) -> Any:
+    """POST a body to a server, or GET where there is none; gives the answer's JSON.
 
     Raises:
         PromptTooLong, RequestRefused: it says no.
@@ -111,7 +111,7 @@ def ask(server: Server, path: str, body: dict[str, Any]) -> Any:
     import httpx
 
     try:
-        answer = server.http.post(path, json=body, timeout=TIMEOUT_S)
+        answer = server.http.request("GET" if body is None else "POST", path, json=body, timeout=TIMEOUT_S)
     except httpx.HTTPError as error:
         server.check()
         raise Unreachable(
@@ -151,8 +151,7 @@ def _from_library(llm: Llama, prompt: str | tuple[int, ...]) -> NextToken:
 
 def _from_llama_cpp(server: Server, prompt: str | tuple[int, ...]) -> NextToken:
     tokens = tokens_of(server, prompt)
-    server.check()
-    vocabulary = server.http.get("/v1/models").json()["data"][0]["meta"]["n_vocab"]
+    vocabulary = ask(server, "/v1/models")["data"][0]["meta"]["n_vocab"]
     # A token that ends within a character is held back, with all that is told of it: one that does not is forced, by a
     # bias of which these log-probabilities know nothing.
     whole = next(token for token in (tokens_of(server, text)[-1] for text in (".", ",")) if token != tokens[-1])

@@ -159,7 +159,7 @@ class Stops(Panel):
         self.set_model(server.model)
         text = ask(server, "/apply-template", {"messages": chat_messages(self.prompt.value)})["prompt"]
         prompt = list(tokens_of(server, text))
-        props = server.http.get("/props").json()
+        props = ask(server, "/props")
         (end,) = tokens_of(server, props["eos_token"])
         if not self._pieces:
             # Every token of the vocabulary is among the likeliest of so many.
