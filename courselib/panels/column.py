@@ -14,12 +14,13 @@ from courselib.controls.presets import PRESETS
 from courselib.controls.route import Plan
 from courselib.controls.routes import chat_route
 from courselib.engines.server import Server
-from courselib.errors import CourseError, Unreachable
+from courselib.errors import CourseError
 from courselib.i18n import _
 from courselib.observe.effective import server_defaults
 from courselib.panels.base import error_line, escape, facts_table
 from courselib.panels.code_fold import CodeFold
 from courselib.panels.controls_form import ControlsForm
+from courselib.panels.source import running, server_of
 from courselib.panels.token_text import TokenText
 from courselib.panels.worker import Worker
 from courselib.stream import Answer, ChatStream, chat_messages
@@ -81,13 +82,7 @@ class Column:
         Raises:
             Unreachable: it is a desk's, and none runs there.
         """
-        if self._running is None:
-            raise Unreachable(_("No server runs yet; press Start in the Deploy panel, then Send."))
-        return self._running
-
-    @property
-    def _running(self) -> Server | None:
-        return self.source if isinstance(self.source, Server) else self.source.server
+        return server_of(self.source, _("Send"))
 
     def plan(self) -> Plan:
         """The next call: what is sent for the controls, and what becomes of each.
@@ -102,7 +97,7 @@ class Column:
         """What this very server applies where nothing is sent; asked for once, and empty where it does not say."""
         import httpx
 
-        server = self._running
+        server = running(self.source)
         if server is None:
             return {}, ""
         if self._defaults is None or self._defaults[0] is not server:
@@ -136,7 +131,7 @@ class Column:
         self._on_change()
 
     def _show_code(self, plan: Plan, prompt: str, system: str) -> None:
-        if self._running is None:
+        if running(self.source) is None:
             self.code.programs = {}
             self.code.notes = [_("The code appears once a server runs."), *plan.notes]
             return
@@ -196,10 +191,7 @@ class Column:
         return self.answer.text if self.answer else self.answer_view.text
 
     def _ended(self) -> None:
-        if self._worker.error:
-            self._set_state(_("failed"))
-        else:
-            self._set_state(_("cancelled") if self._worker.cancelled.is_set() else _("done"))
+        self._set_state(self._worker.outcome)
 
     def _set_state(self, state: str, *, answering: bool = False) -> None:
         self.state, self.answering = state, answering

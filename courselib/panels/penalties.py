@@ -12,13 +12,14 @@ from courselib.controls.controls import Controls
 from courselib.controls.route import Plan
 from courselib.controls.routes import chat_route
 from courselib.engines.server import Server
-from courselib.errors import CourseError, SettingsError, Unreachable
+from courselib.errors import CourseError, SettingsError
 from courselib.i18n import _
 from courselib.observe.logits import ask, next_token, tokens_of
-from courselib.panels.base import Panel, button, escape, facts_table
+from courselib.panels.base import button, escape, facts_table
 from courselib.panels.code_fold import CodeFold
 from courselib.panels.marked_text import loop_words, marked, rings
 from courselib.panels.penalty_table import NAMES, as_html, penalty_rows, rules
+from courselib.panels.source import Asking, running
 from courselib.panels.worker import Coalescer, Worker
 from courselib.sampling.dry import breakers_within
 from courselib.sampling.engines import Context
@@ -88,7 +89,7 @@ class Side:
         ]
 
 
-class Penalties(Panel):
+class Penalties(Asking):
     """One prompt under two settings of the penalties, side by side.
 
     ``sides`` are the two; ``run`` answers with both and waits. ``step`` and ``which`` choose the token whose logits the
@@ -108,8 +109,7 @@ class Penalties(Panel):
         a: dict[str, float] | None = None,
         b: dict[str, float] | None = None,
     ) -> None:
-        super().__init__(_("Penalties"), server.engine_name, _("measured"))
-        self._source = server
+        super().__init__(_("Penalties"), server, _("measured"), _("Generate"))
         self._stream: ChatStream | None = None
         self._worker = Worker(self.show_error, self._ended)
         self._looker = Worker(self.show_error, lambda: None)
@@ -149,24 +149,12 @@ class Penalties(Panel):
         )
         self._changed()
 
-    @property
-    def server(self) -> Server:
-        """Who answers.
-
-        Raises:
-            Unreachable: it is a desk's, and none runs there.
-        """
-        server = self._source if isinstance(self._source, Server) else self._source.server
-        if server is None:
-            raise Unreachable(_("No server runs yet; press Start in the Deploy panel, then Generate."))
-        return server
-
     def _plan(self, side: Side) -> Plan:
         return chat_route(self.engine_name).plan(side.controls)
 
     def _changed(self, _change: object = None) -> None:
         """Show the programs of both sides' calls, and what the engine does not honour."""
-        if not isinstance(self._source, Server) and self._source.server is None:
+        if running(self._source) is None:
             self.code.programs, self.code.notes = {}, [_("The code appears once a server runs.")]
             return
         try:
@@ -222,8 +210,7 @@ class Penalties(Panel):
         self._shown.flush()
         self._fit_step()
         self.run_button.disabled, self.cancel_button.disabled = False, True
-        failed, cancelled = self._worker.error is not None, self._worker.cancelled.is_set()
-        self.set_state_text(_("failed") if failed else _("cancelled") if cancelled else _("done"))
+        self.set_state_text(self._worker.outcome)
 
     @property
     def _side(self) -> Side:

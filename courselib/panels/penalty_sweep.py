@@ -13,10 +13,10 @@ from courselib.controls.code import openai_arguments
 from courselib.controls.controls import Controls
 from courselib.controls.routes import chat_route
 from courselib.engines.server import Server
-from courselib.errors import Unreachable
 from courselib.i18n import _
-from courselib.panels.base import Panel, button
+from courselib.panels.base import button
 from courselib.panels.figure import Picture
+from courselib.panels.source import Asking
 from courselib.panels.worker import Worker
 from courselib.sampling.text_repetition import distinct, find_loops, repetition
 from courselib.sampling.text_scripts import largest_drift
@@ -50,7 +50,7 @@ class Point:
     loops: bool
 
 
-class PenaltySweep(Panel):
+class PenaltySweep(Asking):
     """A penalty from off to too much: the share said before, the variety, the drift and the mean log-probability.
 
     ``points`` keeps what was measured, of all runs with the same prompt; ``run`` measures and waits.
@@ -72,8 +72,7 @@ class PenaltySweep(Panel):
         seeds: int = 3,
         max_tokens: int = 96,
     ) -> None:
-        super().__init__(_("Penalty sweep"), server.engine_name, _("measured"))
-        self._source = server
+        super().__init__(_("Penalty sweep"), server, _("measured"), _("Measure"))
         self._stream: ChatStream | None = None
         self._worker = Worker(self.show_error, self._ended)
         self.max_tokens = max_tokens
@@ -99,18 +98,6 @@ class PenaltySweep(Panel):
             widgets.HBox([self.run_button, self.cancel_button, self.bar], layout=row),
             self.curve,
         )
-
-    @property
-    def server(self) -> Server:
-        """Who answers.
-
-        Raises:
-            Unreachable: it is a desk's, and none runs there.
-        """
-        server = self._source if isinstance(self._source, Server) else self._source.server
-        if server is None:
-            raise Unreachable(_("No server runs yet; press Start in the Deploy panel, then Measure."))
-        return server
 
     def _start(self, _button: object = None) -> None:
         if self._worker.busy:
@@ -164,8 +151,7 @@ class PenaltySweep(Panel):
 
     def _ended(self) -> None:
         self.run_button.disabled, self.cancel_button.disabled = False, True
-        failed, cancelled = self._worker.error is not None, self._worker.cancelled.is_set()
-        self.set_state_text(_("failed") if failed else _("cancelled") if cancelled else _("done"))
+        self.set_state_text(self._worker.outcome)
 
     def _here(self) -> dict[float, list[Point]]:
         """The points of the control chosen, by value."""

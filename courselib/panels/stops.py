@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from courselib.engines.server import Server
-from courselib.errors import SettingsError, Unreachable
+from courselib.errors import SettingsError
 from courselib.i18n import _
 from courselib.observe.logits import FORCE, ask, tokens_of
-from courselib.panels.base import Panel, button, escape, facts_table
+from courselib.panels.base import button, escape, facts_table
 from courselib.panels.figure import Picture
+from courselib.panels.source import Asking
 from courselib.panels.worker import Worker
 from courselib.sampling.text_stops import DIALECTS, REASONS, Account, Ending, Step, account, finish_table
 from courselib.stream import chat_messages
@@ -47,7 +48,7 @@ class Made:
     ends: tuple[float, ...]
 
 
-class Stops(Panel):
+class Stops(Asking):
     """What becomes of an answer under stop strings and limits of length, on every route at once.
 
     ``run`` makes the answer without stop strings and asks again with them; ``made`` is the one, ``seen`` what the
@@ -68,8 +69,7 @@ class Stops(Panel):
         stop: Sequence[str] = ("ari",),
         max_tokens: int = 32,
     ) -> None:
-        super().__init__(_("Length and stops"), server.engine_name, _("measured here, others by their rules"))
-        self._source = server
+        super().__init__(_("Length and stops"), server, _("measured here, others by their rules"), _("Generate"))
         self._worker = Worker(self.show_error, self._ended)
         self._pieces: dict[int, bytes] = {}
         self.made: Made | None = None
@@ -121,9 +121,7 @@ class Stops(Panel):
             Unreachable: it is a desk's, and none runs there.
             SettingsError: it is no llama.cpp server.
         """
-        server = self._source if isinstance(self._source, Server) else self._source.server
-        if server is None:
-            raise Unreachable(_("No server runs yet; press Start in the Deploy panel, then Generate."))
+        server = super().server
         if server.engine_name != "llama.cpp":
             raise SettingsError(_("This panel asks llama.cpp's server for every token; start one to use it."))
         return server
@@ -189,8 +187,7 @@ class Stops(Panel):
 
     def _ended(self) -> None:
         self.run_button.disabled, self.cancel_button.disabled = False, True
-        failed, cancelled = self._worker.error is not None, self._worker.cancelled.is_set()
-        self.set_state_text(_("failed") if failed else _("cancelled") if cancelled else _("done"))
+        self.set_state_text(self._worker.outcome)
 
     def _show(self, _change: object = None) -> None:
         if self.made is None:

@@ -107,6 +107,13 @@ class Worker:
         """Whether a job is running; what ``on_end`` does is no longer part of it."""
         return self._thread is not None and self._thread.is_alive() and not self._ending
 
+    @property
+    def outcome(self) -> str:
+        """How the last job ended, for a person: failed, cancelled or done."""
+        if self.error is not None:
+            return _("failed")
+        return _("cancelled") if self.cancelled.is_set() else _("done")
+
     def start(self, job: Callable[[], None], *, on_cancel: Callable[[], None] | None = None) -> bool:
         """Run ``job``; False, and nothing happens, if one is running already.
 
