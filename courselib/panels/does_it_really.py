@@ -13,19 +13,16 @@ import numpy as np
 import traitlets
 
 from courselib.controls.catalogue import REPETITION, SAMPLING
-from courselib.controls.code import programs
 from courselib.controls.controls import Controls
 from courselib.controls.route import Plan
 from courselib.engines.server import Server
-from courselib.errors import CourseError, SettingsError, Unreachable
+from courselib.errors import SettingsError
 from courselib.i18n import _
 from courselib.observe.draws import draw
-from courselib.panels.base import Panel, button, escape
-from courselib.panels.code_fold import CodeFold
-from courselib.panels.controls_form import ControlsForm
-from courselib.panels.looking import Look, effective, look_at, one_token, spelled_out
+from courselib.panels.base import button, escape
+from courselib.panels.looking import Look, Looking, applied, look_at
 from courselib.panels.next_token_view import text_of
-from courselib.panels.worker import Coalescer, Worker
+from courselib.panels.worker import Worker
 from courselib.sampling import PIPELINES, Agreement, agreement, pipeline
 from courselib.sampling.candidates import Floats
 
@@ -70,7 +67,7 @@ class DoesItReallyView(anywidget.AnyWidget):
         return "DoesItReallyView()"
 
 
-class DoesItReally(Panel):
+class DoesItReally(Looking):
     """First tokens drawn by the live engine, beside what its own pipeline predicts, or another engine's.
 
     ``counts`` holds how often each token was drawn under the controls at hand, ``predicted`` the distribution, and
@@ -85,19 +82,14 @@ class DoesItReally(Panel):
     def __init__(
         self, server: Server | Deploy, *, prompt: str = "The weather today is", controls: Controls | None = None
     ) -> None:
-        super().__init__(_("Does it really?"), server.engine_name, _("draws measured, prediction simulated"))
-        self._source = server
+        super().__init__(
+            _("Does it really?"), server, _("draws measured, prediction simulated"), _("Sample"),
+            prompt=prompt, controls=controls, groups=(SAMPLING, REPETITION),
+        )  # fmt: skip
         self._worker = Worker(self.show_error, self._ended)
-        self._shown = Coalescer(self.redraw)
-        self._look: Look | None = None
         self._draws: dict[tuple[str, Controls], Counter[int]] = {}
         self.predicted: Floats | None = None
         self.result: Agreement | None = None
-        self.prompt = widgets.Textarea(
-            value=prompt, description=_("Prompt"), rows=2, layout=widgets.Layout(width="100%")
-        )
-        self.prompt.add_class("cl-prompt")
-        self.form = ControlsForm(controls or Controls(), groups=(SAMPLING, REPETITION))
         self.number = _dropdown(_("Draw"), [(f"{n:,}", n) for n in NUMBERS], "cl-number", "150px")
         rivals = [(name, name) for name in PIPELINES if name != self.engine_name]
         own = (_("its own ({engine})").format(engine=self.engine_name), "")
@@ -109,31 +101,13 @@ class DoesItReally(Panel):
         self.view = DoesItReallyView()
         self.verdict = widgets.HTML()
         self.verdict.add_class("cl-verdict")
-        self.code = CodeFold()
-        for field, name in ((self.prompt, "value"), (self.form, "entries"), (self.order, "value")):
-            field.observe(self._changed, name)
-        if not isinstance(server, Server):
-            server.observe(self._changed, "server")
+        for field in (self.prompt, self.order):
+            field.observe(self._changed, "value")
         row = widgets.Layout(flex_flow="row wrap")
         choices = widgets.HBox([self.number, self.order], layout=row)
         buttons = widgets.HBox([self.sample_button, self.cancel_button, self.progress], layout=row)
         self.lay_out(self.prompt, self.form, choices, buttons, self.verdict, self.view, self.code)
         self.redraw()
-
-    @property
-    def server(self) -> Server:
-        """Who draws.
-
-        Raises:
-            Unreachable: it is a desk's, and none runs there.
-        """
-        if self._running is None:
-            raise Unreachable(_("No server runs yet; press Start in the Deploy panel, then Sample."))
-        return self._running
-
-    @property
-    def _running(self) -> Server | None:
-        return self._source if isinstance(self._source, Server) else self._source.server
 
     @property
     def counts(self) -> Counter[int]:
@@ -144,26 +118,6 @@ class DoesItReally(Panel):
         """
         return self._draws.get((self.prompt.value, self.form.controls), Counter())
 
-    def plan(self) -> Plan:
-        """The call that draws one token.
-
-        Raises:
-            SettingsError: the form holds what is no value of a control.
-        """
-        defaults = self._look.defaults if self._look else ({}, "")
-        return one_token(self.engine_name, self.form.controls, defaults)
-
-    def redraw(self) -> None:
-        """Draw what was drawn so far over the prediction; what cannot be drawn is said."""
-        try:
-            plan = self.plan()
-            self.form.show(plan)
-            self._show_code(plan)
-            self._draw(plan)
-            self.show_error(None)
-        except CourseError as error:
-            self.show_error(error)
-
     def _draw(self, plan: Plan) -> None:
         self.predicted = self.result = None
         look, counts = self._look, self.counts
@@ -171,8 +125,7 @@ class DoesItReally(Panel):
             self.view.drawn, self.verdict.value = {}, ""
             return
         # Another order is tried on the values that apply here: the engines' defaults differ, too, and are not meant.
-        controls = spelled_out(plan) if self.order.value else effective(plan)
-        chosen = pipeline(self.order.value or self.engine_name, controls, look.context)
+        chosen = pipeline(self.order.value or self.engine_name, applied(plan), look.context)
         self.predicted = chosen.probabilities(look.told.logits)
         self.view.drawn = picture(look, self.predicted, counts)
         if counts:
@@ -180,16 +133,9 @@ class DoesItReally(Panel):
         lacking = [name for name in chosen.ignored if getattr(plan.controls, name) is not None]
         self.verdict.value = _said(self.result, chosen.engine, [*chosen.notes, *_lacking(lacking)])
 
-    def _show_code(self, plan: Plan) -> None:
-        if self._running is None:
-            self.code.programs, self.code.notes = {}, [_("The code appears once a server runs."), *plan.notes]
-            return
-        self.code.programs = programs(plan, self.prompt.value, self.server.endpoint)
-        self.code.notes = [*plan.notes, _("The panel makes this call again and again, without a seed.")]
-        self.set_model(self.server.model)
-
-    def _changed(self, _change: object = None) -> None:
-        self._shown.touch()
+    @property
+    def _code_notes(self) -> list[str]:
+        return [_("The panel makes this call again and again, without a seed.")]
 
     def _start(self, _button: object = None) -> None:
         if self._worker.busy:
@@ -227,10 +173,7 @@ class DoesItReally(Panel):
 
     def _ended(self) -> None:
         self.sample_button.disabled, self.cancel_button.disabled = False, True
-        if self._worker.error:
-            self.set_state_text(_("failed"))
-        else:
-            self.set_state_text(_("cancelled") if self._worker.cancelled.is_set() else _("done"))
+        self.set_state_text(self._worker.outcome)
 
     def sample(self, n: int = NUMBERS[0], timeout_s: float = 300) -> Agreement:
         """Draw ``n`` tokens (one of ``NUMBERS``), wait, and test all that were drawn so far; raises what went wrong."""

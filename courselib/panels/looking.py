@@ -1,20 +1,32 @@
-"""One look at an engine: the distribution it tells of the next token, and the call that would draw one."""
+"""One look at an engine: the distribution it tells of the next token, and what panels that draw from it share."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import ipywidgets as widgets
 import numpy as np
 
+from courselib.controls.code import programs
 from courselib.controls.controls import Controls
 from courselib.controls.route import LOST, Plan
 from courselib.controls.routes import ROUTES, routes_of
 from courselib.engines.server import Server
+from courselib.errors import CourseError
+from courselib.i18n import _
 from courselib.observe import logits
 from courselib.observe.effective import server_defaults
+from courselib.panels.code_fold import CodeFold
+from courselib.panels.controls_form import ControlsForm
+from courselib.panels.source import Asking, running
+from courselib.panels.worker import Coalescer
 from courselib.sampling import Context, breakers_within
 from courselib.sampling.candidates import Floats
+
+if TYPE_CHECKING:
+    from courselib.panels.source import Source
 
 # vLLM is asked for the texts of so many of the likeliest: more than are drawn, since a control may lift others.
 NAMED = 100
@@ -58,33 +70,87 @@ def look_at(server: Server, prompt: str) -> Look:
     return Look(prompt, told, np.exp(told.logprobs), context, defaults)
 
 
-def one_token(engine_name: str, controls: Controls, defaults: tuple[dict[str, Any], str]) -> Plan:
-    """The call that draws one token after a text, on the engine's first route for texts."""
-    routes = [route for route in routes_of(engine_name) if route.takes == "prompt"]
-    route = routes[0] if routes else ROUTES["llama.cpp completions"]
-    told, origin = defaults
-    return route.plan(controls.with_(max_tokens=1), defaults=told, origin=origin)
+class Looking(Asking):
+    """A panel that looks at an engine once, and draws anew from that as the controls change.
+
+    ``prompt`` is what the engine goes on from, ``form`` the controls, ``code`` the programs that draw one token.
+
+    Args:
+        title, source, origin, press: as of ``Asking``.
+        prompt: what the box holds at first.
+        controls: what the form holds at first.
+        groups: the groups of controls that the form shows.
+    """
+
+    def __init__(
+        self, title: str, source: Source, origin: str, press: str, *, prompt: str, controls: Controls | None,
+        groups: tuple[str, ...],
+    ) -> None:  # fmt: skip
+        super().__init__(title, source, origin, press)
+        self._look: Look | None = None
+        self._shown = Coalescer(self.redraw)
+        self.prompt = widgets.Textarea(
+            value=prompt, description=_("Prompt"), rows=2, layout=widgets.Layout(width="100%")
+        )
+        self.prompt.add_class("cl-prompt")
+        self.form = ControlsForm(controls or Controls(), groups=groups)
+        self.code = CodeFold()
+        self.form.observe(self._changed, "entries")
+        if not isinstance(source, Server):
+            source.observe(self._changed, "server")
+
+    def plan(self) -> Plan:
+        """The call that draws one token after a text, on the engine's first route for texts.
+
+        Raises:
+            SettingsError: the form holds what is no value of a control.
+        """
+        routes = [route for route in routes_of(self.engine_name) if route.takes == "prompt"]
+        route = routes[0] if routes else ROUTES["llama.cpp completions"]
+        defaults, origin = self._look.defaults if self._look else ({}, "")
+        return route.plan(self.form.controls.with_(max_tokens=1), defaults=defaults, origin=origin)
+
+    def redraw(self) -> None:
+        """Draw what the engine told under the controls as they are now; what cannot be drawn is said."""
+        try:
+            plan = self.plan()
+            self.form.show(plan)
+            self._show_code(plan)
+            self._draw(plan)
+            self.show_error(None)
+        except CourseError as error:
+            self.show_error(error)
+
+    @abstractmethod
+    def _draw(self, plan: Plan) -> None:
+        """Draw the look, if there is one."""
+
+    def _show_code(self, plan: Plan) -> None:
+        server = running(self._source)
+        if server is None:
+            self.code.programs, self.code.notes = {}, [_("The code appears once a server runs."), *plan.notes]
+            return
+        self.code.programs = programs(plan, self.prompt.value, server.endpoint)
+        self.code.notes = [*plan.notes, *self._code_notes]
+        self.set_model(server.model)
+
+    @property
+    def _code_notes(self) -> list[str]:
+        """Where the panel's own call is not the program's."""
+        return []
+
+    def _changed(self, _change: object = None) -> None:
+        self._shown.touch()
 
 
-def effective(plan: Plan) -> Controls:
-    """The controls, and for those not set what this very server applies, where that is not its engine's default."""
-    spelled = plan.route.table
-    told = {
-        line.control: line.applies
-        for line in plan.report
-        if line.asked is None and not isinstance(line.applies, str) and line.applies != spelled[line.control].default
-    }
-    return plan.controls.with_(**told)
-
-
-def spelled_out(plan: Plan) -> Controls:
-    """The controls with every value that applies set, so that another engine's defaults change nothing."""
-    applied = {
+def applied(plan: Plan) -> Controls:
+    """The controls with every value that applies set: asked for, told by this server, or the engine's default."""
+    values = {
         line.control: line.applies
         for line in plan.report
         if line.asked is None and line.verdict not in LOST and not isinstance(line.applies, str)
     }
-    return plan.controls.with_(**applied)
+    return plan.controls.with_(**values)
 
 
 def _with_texts(server: Server, told: logits.NextToken) -> logits.NextToken:

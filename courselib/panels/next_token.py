@@ -7,26 +7,23 @@ from typing import TYPE_CHECKING
 import ipywidgets as widgets
 
 from courselib.controls.catalogue import REPETITION, RESULT, SAMPLING
-from courselib.controls.code import programs
 from courselib.controls.controls import Controls
 from courselib.controls.route import Plan
 from courselib.engines.server import Server
-from courselib.errors import CourseError, SettingsError, Unreachable
+from courselib.errors import SettingsError
 from courselib.i18n import _
 from courselib.observe import logits
-from courselib.panels.base import Panel, button, escape
-from courselib.panels.code_fold import CodeFold
-from courselib.panels.controls_form import ControlsForm
-from courselib.panels.looking import Look, effective, look_at, one_token
+from courselib.panels.base import button, escape
+from courselib.panels.looking import Looking, applied, look_at
 from courselib.panels.next_token_view import NextTokenView, picture, table
-from courselib.panels.worker import Coalescer, Worker
+from courselib.panels.worker import Worker
 from courselib.sampling import PIPELINES, Outcome, pipeline
 
 if TYPE_CHECKING:
     from courselib.panels.deploy import Deploy
 
 
-class NextToken(Panel):
+class NextToken(Looking):
     """The candidates for the next token under the controls at hand, and what each stage of the engine does to them.
 
     ``look`` asks the engine for its logits, once; what the controls make of them is then computed here, in about three
@@ -42,18 +39,14 @@ class NextToken(Panel):
     def __init__(
         self, server: Server | Deploy, *, prompt: str = "The weather today is", controls: Controls | None = None
     ) -> None:
-        super().__init__(_("Next token"), server.engine_name, _("logits measured, stages simulated"))
-        self._source = server
+        super().__init__(
+            _("Next token"), server, _("logits measured, stages simulated"), _("Look"),
+            prompt=prompt, controls=controls, groups=(SAMPLING, REPETITION, RESULT),
+        )  # fmt: skip
         self._worker = Worker(self.show_error, self._ended)
-        self._shown = Coalescer(self.redraw)
-        self._look: Look | None = None
         self._outcome: Outcome | None = None
         self._rival: Outcome | None = None
-        wide = widgets.Layout(width="100%")
-        self.prompt = widgets.Textarea(value=prompt, description=_("Prompt"), rows=2, layout=wide)
-        self.prompt.add_class("cl-prompt")
         self.look_button = button(_("Look"), "search", "cl-look", self._start)
-        self.form = ControlsForm(controls or Controls(), groups=(SAMPLING, REPETITION, RESULT))
         engines = [(_("nobody"), ""), *((name, name) for name in PIPELINES if name != self.engine_name)]
         self.duel = widgets.Dropdown(
             options=engines, value="", description=_("Order duel with"), style={"description_width": "initial"}
@@ -62,30 +55,11 @@ class NextToken(Panel):
         self.about = widgets.HTML()
         self.about.add_class("cl-about")
         self.view = NextTokenView()
-        self.code = CodeFold()
         self.prompt.observe(self._other_prompt, "value")
-        self.form.observe(self._changed, "entries")
         self.duel.observe(self._changed, "value")
-        if not isinstance(server, Server):
-            server.observe(self._changed, "server")
         buttons = widgets.HBox([self.look_button, self.duel], layout=widgets.Layout(flex_flow="row wrap"))
         self.lay_out(self.prompt, buttons, self.form, self.about, self.view, self.code)
         self.redraw()
-
-    @property
-    def server(self) -> Server:
-        """Who answers.
-
-        Raises:
-            Unreachable: it is a desk's, and none runs there.
-        """
-        if self._running is None:
-            raise Unreachable(_("No server runs yet; press Start in the Deploy panel, then Look."))
-        return self._running
-
-    @property
-    def _running(self) -> Server | None:
-        return self._source if isinstance(self._source, Server) else self._source.server
 
     @property
     def told(self) -> logits.NextToken | None:
@@ -104,46 +78,17 @@ class NextToken(Panel):
         self._shown.flush()
         return self._rival
 
-    def plan(self) -> Plan:
-        """The call that draws one token.
-
-        Raises:
-            SettingsError: the form holds what is no value of a control.
-        """
-        defaults = self._look.defaults if self._look else ({}, "")
-        return one_token(self.engine_name, self.form.controls, defaults)
-
-    def redraw(self) -> None:
-        """Draw the logits as they were told under the controls as they are now; what cannot be drawn is said."""
-        try:
-            plan = self.plan()
-            if self._look:
-                self._draw(self._look, effective(plan))
-            self.form.show(plan)
-            self._show_code(plan)
-            self.show_error(None)
-        except CourseError as error:
-            self.show_error(error)
-
-    def _draw(self, look: Look, controls: Controls) -> None:
+    def _draw(self, plan: Plan) -> None:
+        look = self._look
+        if look is None:
+            return
         self._outcome = self._rival = None  # the picture stays, should there be nothing new to draw
-        outcome = pipeline(self.engine_name, controls, look.context).run(look.told.logits)
+        outcome = pipeline(self.engine_name, applied(plan), look.context).run(look.told.logits)
         rival = None
         if self.duel.value:
             rival = pipeline(self.duel.value, self.form.controls, look.context).run(look.told.logits)
         self.view.drawn = picture(look.told, look.own, outcome, rival)
         self._outcome, self._rival = outcome, rival
-
-    def _show_code(self, plan: Plan) -> None:
-        if self._running is None:
-            self.code.programs, self.code.notes = {}, [_("The code appears once a server runs."), *plan.notes]
-            return
-        self.code.programs = programs(plan, self.prompt.value, self.server.endpoint)
-        self.code.notes = plan.notes
-        self.set_model(self.server.model)
-
-    def _changed(self, _change: object = None) -> None:
-        self._shown.touch()
 
     def _other_prompt(self, _change: object = None) -> None:
         if self._look:
