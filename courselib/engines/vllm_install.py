@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import click
@@ -73,7 +74,7 @@ def install(*, python: str | None = None, pip_options: Sequence[str] = ()) -> Vl
         with FileLock(f"{folder}.lock"):
             found = vllm_environment.own()
             if found and found.version == VERSION and found.cpu == cpu:
-                # Where the course was installed anew, its kernels and its place are new.
+                # Where the course was installed anew, or a second time, it has no kernel yet.
                 _connect(found.python)
                 return found
             _check_python(python or sys.executable)
@@ -161,19 +162,19 @@ def _packages(python: str) -> Path:
 
 
 def _connect(python: str) -> None:
-    """Make notebooks run there: a kernel for them, and this very course, by a link, so that both stay the same."""
-    _add_kernel(python)
-    link = _packages(python) / "courselib"
-    if link.is_symlink():
-        link.unlink()
-    if not link.exists():
-        link.symlink_to(Path(courselib.__file__).parent, target_is_directory=True)
+    """Make notebooks run there, from this course: a kernel, which goes away with the course's own environment.
 
-
-def _add_kernel(python: str) -> None:
-    """A kernel for notebooks that use vLLM in their own process; it goes away with the course's environment."""
+    Several courses (clones, say) share one vLLM, so the kernel of each has the way to its own, and to nothing else
+    that lies beside it.
+    """
+    course = Path(courselib.__file__).parent
+    way = vllm_environment.folder().with_name("courses") / sha256(bytes(course)).hexdigest()[:12]
+    way.mkdir(parents=True, exist_ok=True)
+    link = way / course.name
+    if not link.is_symlink():
+        link.symlink_to(course, target_is_directory=True)
     command = [python, "-I", "-m", "ipykernel", "install", "--name", KERNEL, "--display-name", "vLLM"]
-    command += ["--env", "VLLM_NO_USAGE_STATS", "1"]
+    command += ["--env", "VLLM_NO_USAGE_STATS", "1", "--env", "PYTHONPATH", str(way)]
     where = ["--prefix", sys.prefix] if os.access(sys.prefix, os.W_OK) else ["--user"]
     _run([*command, *where], _("adding the kernel {name}").format(name=KERNEL))
 

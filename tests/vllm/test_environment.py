@@ -113,20 +113,20 @@ def test_a_build_for_gpus_is_refused_where_there_is_none():
 
 @NO_GPU
 def test_installing_again_only_connects_what_was_installed_with_this_course(cache, tmp_path, monkeypatch):
-    """A kernel and a link to this very package: where the course itself was installed anew, both are new."""
+    """A kernel, and its way to this very package: several courses may share one vLLM."""
     folder = tmp_path / "vllm"
     venv.create(folder, with_pip=False)
     (packages,) = folder.glob("lib/python3*/site-packages")
     (packages / "ours.pth").write_text(sysconfig.get_path("purelib"))  # for ipykernel, which the real one has
-    (packages / "courselib").symlink_to(tmp_path / "where the course was before")
     made = finished(cache, python=str(folder / "bin" / "python"))
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "prefix"))
     monkeypatch.setattr(os, "access", lambda _path, _mode: True)
     for _time in range(2):
         assert vllm_install.install(python="/no/python") == made
-        assert (packages / "courselib").resolve() == Path(courselib.__file__).parent
         spec = json.loads((tmp_path / "prefix/share/jupyter/kernels/vllm/kernel.json").read_text())
         assert (spec["argv"][0], spec["display_name"]) == (made.python, "vLLM")
+        (seen,) = Path(spec["env"]["PYTHONPATH"]).iterdir()
+        assert seen.resolve() == Path(courselib.__file__).parent
 
 
 def test_an_interpreter_that_is_not_there(cache):
