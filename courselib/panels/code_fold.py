@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import anywidget
 import traitlets
 
 from courselib.i18n import _
-
-STATIC = Path(__file__).parent / "static"
+from courselib.panels.view import STATIC
 
 
 class CodeFold(anywidget.AnyWidget):

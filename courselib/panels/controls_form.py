@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import anywidget
@@ -16,8 +15,8 @@ from courselib.controls.control import Control
 from courselib.controls.controls import Controls
 from courselib.controls.route import LOST, WORTH_A_WORD, Line, Plan
 from courselib.i18n import _
+from courselib.panels.view import STATIC
 
-STATIC = Path(__file__).parent / "static"
 # A slider with more stops than this cannot be put on one of them.
 MOST_STOPS = 2000
 ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}

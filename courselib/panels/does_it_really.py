@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
@@ -22,6 +21,7 @@ from courselib.observe.draws import draw
 from courselib.panels.base import button, escape
 from courselib.panels.looking import Look, Looking, applied, look_at
 from courselib.panels.next_token_view import text_of
+from courselib.panels.view import STATIC, script
 from courselib.panels.worker import Worker
 from courselib.sampling import PIPELINES, Agreement, agreement, pipeline
 from courselib.sampling.candidates import Floats
@@ -29,7 +29,6 @@ from courselib.sampling.candidates import Floats
 if TYPE_CHECKING:
     from courselib.panels.deploy import Deploy
 
-STATIC = Path(__file__).parent / "static"
 # So many tokens are drawn with bars of their own; the rest are one bar.
 ROWS = 16
 NUMBERS = (500, 2_000, 10_000)
@@ -45,7 +44,7 @@ class DoesItReallyView(anywidget.AnyWidget):
         drawn: as ``picture`` makes it; empty before there is something to draw.
     """
 
-    _esm = STATIC / "does_it_really.js"
+    _esm = script("does_it_really.js")
     _css = STATIC / "does_it_really.css"
     drawn = traitlets.Dict().tag(sync=True)
     labels = traitlets.Dict().tag(sync=True)

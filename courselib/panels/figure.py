@@ -10,7 +10,6 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
@@ -19,11 +18,11 @@ import traitlets
 
 from courselib.i18n import _
 from courselib.panels.base import escape
+from courselib.panels.view import STATIC
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-STATIC = Path(__file__).parent / "static"
 # Okabe and Ito's colours, told apart by the colour-blind (jfly.uni-koeln.de/color, 2008); the faintest on white last.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")

@@ -11,7 +11,7 @@ import numpy as np
 
 from courselib.controls.code import programs
 from courselib.controls.controls import Controls
-from courselib.controls.route import LOST, Plan
+from courselib.controls.route import LOST, Plan, Route
 from courselib.controls.routes import ROUTES, routes_of
 from courselib.engines.server import Server
 from courselib.errors import CourseError
@@ -80,11 +80,12 @@ class Looking(Asking):
         prompt: what the box holds at first.
         controls: what the form holds at first.
         groups: the groups of controls that the form shows.
+        code_title: what stands above the programs; "Code" by itself.
     """
 
     def __init__(
         self, title: str, source: Source, origin: str, press: str, *, prompt: str, controls: Controls | None,
-        groups: tuple[str, ...],
+        groups: tuple[str, ...], code_title: str = "",
     ) -> None:  # fmt: skip
         super().__init__(title, source, origin, press)
         self._look: Look | None = None
@@ -94,7 +95,7 @@ class Looking(Asking):
         )
         self.prompt.add_class("cl-prompt")
         self.form = ControlsForm(controls or Controls(), groups=groups)
-        self.code = CodeFold()
+        self.code = CodeFold(title=code_title)
         self.form.observe(self._changed, "entries")
         if not isinstance(source, Server):
             source.observe(self._changed, "server")
@@ -107,8 +108,12 @@ class Looking(Asking):
         """
         routes = [route for route in routes_of(self.engine_name) if route.takes == "prompt"]
         route = routes[0] if routes else ROUTES["llama.cpp completions"]
+        return self._plan_on(route, self.form.controls.with_(max_tokens=1))
+
+    def _plan_on(self, route: Route, controls: Controls) -> Plan:
+        """A call on a route, with what this very server applies where it has told that."""
         defaults, origin = self._look.defaults if self._look else ({}, "")
-        return route.plan(self.form.controls.with_(max_tokens=1), defaults=defaults, origin=origin)
+        return route.plan(controls, defaults=defaults, origin=origin)
 
     def redraw(self) -> None:
         """Draw what the engine told under the controls as they are now; what cannot be drawn is said."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import anywidget
@@ -12,12 +11,12 @@ import traitlets
 
 from courselib.i18n import _
 from courselib.observe.logits import NextToken
+from courselib.panels.view import STATIC, script
 from courselib.sampling import Outcome, entropy, first_divergence, overlap, perplexity, survivors, total_variation
 from courselib.sampling.candidates import Floats
 from courselib.sampling.pipeline import State, Step
 from courselib.text import show
 
-STATIC = Path(__file__).parent / "static"
 # Of a vocabulary of 49,152 tokens the page gets so many: what is sent is small whatever the model.
 ROWS = 30
 
@@ -29,7 +28,7 @@ class NextTokenView(anywidget.AnyWidget):
         drawn: as ``picture`` makes it; empty before there is something to draw.
     """
 
-    _esm = STATIC / "next_token.js"
+    _esm = script("next_token.js")
     _css = STATIC / "next_token.css"
     drawn = traitlets.Dict().tag(sync=True)
     labels = traitlets.Dict().tag(sync=True)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets
 
 from courselib.i18n import _
+from courselib.panels.view import STATIC, script
 from courselib.panels.worker import Coalescer
 from courselib.stream import Token
 from courselib.text import Span, SpanBuilder, show
-
-STATIC = Path(__file__).parent / "static"
 
 
 class TokenText(anywidget.AnyWidget):
@@ -30,7 +28,7 @@ class TokenText(anywidget.AnyWidget):
             those to its first.
     """
 
-    _esm = STATIC / "token_text.js"
+    _esm = script("token_text.js")
     _css = STATIC / "token_text.css"
     spans: traitlets.List[Any] = traitlets.List().tag(sync=True)
     labels = traitlets.Dict().tag(sync=True)

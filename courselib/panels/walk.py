@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import ipywidgets as widgets
@@ -17,19 +16,20 @@ from courselib.controls.clients.python_text import Name, assign, call
 from courselib.controls.controls import Controls
 from courselib.controls.route import Plan
 from courselib.controls.routes import ROUTES
-from courselib.engines.server import Server
-from courselib.errors import CourseError, SettingsError
+from courselib.errors import SettingsError
 from courselib.i18n import _
-from courselib.observe.logits import NextToken, ask, next_token, tokens_of
-from courselib.panels.base import Panel, button
-from courselib.panels.code_fold import CodeFold
-from courselib.panels.controls_form import ControlsForm
+from courselib.observe.logits import NextToken, ask, next_token
+from courselib.panels.base import button
+from courselib.panels.looking import Looking, applied, look_at
+from courselib.panels.view import STATIC, script
 from courselib.panels.worker import Worker
-from courselib.sampling import Context, breakers_within, pipeline
+from courselib.sampling import pipeline
 from courselib.sampling.candidates import Floats
 from courselib.text import show, spans
 
-STATIC = Path(__file__).parent / "static"
+if TYPE_CHECKING:
+    from courselib.panels.source import Source
+
 ROWS = 10
 # A logit_bias that no logit of a model outweighs.
 FORCE = 100
@@ -74,7 +74,7 @@ class WalkView(anywidget.AnyWidget):
         busy: whether the engine is being asked.
     """
 
-    _esm = STATIC / "walk.js"
+    _esm = script("walk.js")
     _css = STATIC / "walk.css"
     drawn = traitlets.Dict().tag(sync=True)
     busy = traitlets.Bool(False).tag(sync=True)
@@ -96,31 +96,28 @@ class WalkView(anywidget.AnyWidget):
         return "WalkView()"
 
 
-class Walk(Panel):
+class Walk(Looking):
     """A walk through what a model could say, on a live llama.cpp server.
 
     ``here`` is the node one stands at, ``text`` what was taken so far, ``code`` the program that forces the same way.
 
     Args:
-        server: a llama.cpp server.
+        server: who answers: a llama.cpp server, or the desk (``Deploy``) that may start one.
         prompt: the text to go on from, special tokens in it recognised.
         controls: what the form holds at first.
     """
 
     def __init__(
-        self, server: Server, *, prompt: str = "The weather today is", controls: Controls | None = None
+        self, server: Source, *, prompt: str = "The weather today is", controls: Controls | None = None
     ) -> None:
-        super().__init__(_("Walk"), server.engine_name, _("choices measured, distribution simulated"))
-        self.server = server
+        super().__init__(
+            _("Walk"), server, _("choices measured, distribution simulated"), _("Begin"),
+            prompt=prompt, controls=controls or Controls(seed=42), groups=(SAMPLING, REPETITION, RESULT),
+            code_title=_("The code that forces this way"),
+        )  # fmt: skip
         self._worker = Worker(self.show_error, self._ended)
         self._nodes: list[Node] = []
-        self._prompt: tuple[int, ...] = ()
         self.here: Node | None = None
-        self.prompt = widgets.Textarea(
-            value=prompt, description=_("Prompt"), rows=2, layout=widgets.Layout(width="100%")
-        )
-        self.prompt.add_class("cl-prompt")
-        self.form = ControlsForm(controls or Controls(seed=42), groups=(SAMPLING, REPETITION, RESULT))
         self.begin_button = button(_("Begin"), "play", "cl-begin", lambda *_click: self._start(self._begin))
         self.engine_button = button(
             _("Engine's choice"), "dice", "cl-engine", lambda *_click: self._start(self._take_engines)
@@ -131,12 +128,10 @@ class Walk(Panel):
         self.back_button = button(_("Back"), "undo", "cl-back", lambda *_click: self.go_back())
         self.view = WalkView()
         self.view.on_msg(self._chosen)
-        self.code = CodeFold(title=_("The code that forces this way"))
-        self.form.observe(self._changed, "entries")
         row = widgets.Layout(flex_flow="row wrap")
         buttons = [self.begin_button, self.engine_button, self.likeliest_button, self.back_button]
         self.lay_out(self.prompt, self.form, widgets.HBox(buttons, layout=row), self.view, self.code)
-        self._show()
+        self.redraw()
 
     @property
     def text(self) -> str:
@@ -149,8 +144,8 @@ class Walk(Panel):
         Raises:
             SettingsError: the form holds what is no value of a control.
         """
-        controls = self.form.controls.with_(max_tokens=1, n=None, logprobs=None, stop=None)
-        return ROUTES["llama.cpp /completion"].plan(controls)
+        one = self.form.controls.with_(max_tokens=1, n=None, logprobs=None, stop=None)
+        return self._plan_on(ROUTES["llama.cpp /completion"], one)
 
     def probabilities(self) -> Floats:
         """Of the token after ``here`` under the controls at hand: shape (vocabulary,).
@@ -158,11 +153,14 @@ class Walk(Panel):
         Raises:
             SettingsError: nothing was asked yet, or the controls leave no token.
         """
-        if self.here is None or self.here.told is None:
+        return self._under(self.plan())
+
+    def _under(self, plan: Plan) -> Floats:
+        here, look = self.here, self._look
+        if here is None or here.told is None or look is None:
             raise SettingsError(_("Press Begin first."))
-        output = tuple(node.token for node in self.here.path)
-        context = Context(self._prompt, output, breakers=breakers_within(self.here.told.pieces))
-        return pipeline("llama.cpp", self.form.controls, context).probabilities(self.here.told.logits)
+        context = replace(look.context, output=tuple(node.token for node in here.path))
+        return pipeline("llama.cpp", applied(plan), context).probabilities(here.told.logits)
 
     # What the buttons and the page ask for, in a thread.
 
@@ -178,20 +176,20 @@ class Walk(Panel):
         self.view.busy = False
         self.set_state_text(_("failed") if self._worker.error else _("done"))
         if not self._worker.error:
-            self._show()
+            self.redraw()
 
     def _begin(self) -> None:
-        if self.server.engine_name != "llama.cpp":
+        if self.engine_name != "llama.cpp":
             raise SettingsError(
                 _(
                     "Walk needs llama.cpp's server, which takes tokens by number and tells of all; {engine} does not."
-                ).format(engine=self.server.engine_name)
+                ).format(engine=self.engine_name)
             )
         if not self.prompt.value:
             raise SettingsError(_("The prompt is empty; write something for the model to go on from."))
-        prompt = tokens_of(self.server, self.prompt.value)
-        root = Node(0, told=next_token(self.server, prompt))
-        self._prompt, self._nodes, self.here = prompt, [root], root
+        look = look_at(self.server, self.prompt.value)
+        root = Node(0, told=look.told)
+        self._look, self._nodes, self.here = look, [root], root
 
     def _take(self, token: int) -> None:
         """Go on with a token; the engine is asked before anything is changed, so that a failure loses nothing."""
@@ -202,7 +200,7 @@ class Walk(Panel):
             known = Node(
                 len(self._nodes), self.here, token, self.here.told.pieces[token], probability, self.form.controls
             )
-            known.told = next_token(self.server, (*self._prompt, *(node.token for node in known.path)))
+            known.told = next_token(self.server, self._tokens(known))
             self.here.children.append(known)
             self._nodes.append(known)
         self.here = known
@@ -214,12 +212,16 @@ class Walk(Panel):
         """The engine's own choice: with a seed, one more for each step, so that steps do not repeat each other."""
         self.probabilities()  # refuses before anything was asked
         assert self.here is not None
-        path = [node.token for node in self.here.path]
         arguments = dict(self.plan().arguments)
         if "seed" in arguments:
-            arguments["seed"] += len(path)
-        body = {**arguments, "prompt": [*self._prompt, *path], "return_tokens": True, "cache_prompt": True}
+            arguments["seed"] += len(self.here.path)
+        body = {**arguments, "prompt": self._tokens(self.here), "return_tokens": True, "cache_prompt": True}
         self._take(ask(self.server, "/completion", body)["tokens"][0])
+
+    def _tokens(self, node: Node) -> tuple[int, ...]:
+        """The prompt and the way to a node."""
+        assert self._look is not None
+        return (*self._look.told.prompt, *(each.token for each in node.path))
 
     def _chosen(self, _widget: object, content: dict[str, Any], _buffers: object) -> None:
         if content.get("kind") == "take":
@@ -231,7 +233,7 @@ class Walk(Panel):
         """Stand at a node that was taken before, by its number."""
         if not self._worker.busy and 0 <= number < len(self._nodes):
             self.here = self._nodes[number]
-            self._show()
+            self.redraw()
 
     def go_back(self) -> None:
         """Stand one token earlier."""
@@ -251,23 +253,12 @@ class Walk(Panel):
 
     # What is shown.
 
-    def _changed(self, _change: object = None) -> None:
-        if not self._worker.busy:
-            self._show()
+    def _draw(self, plan: Plan) -> None:
+        self.view.drawn = self._picture(self._under(plan)) if self.here else {}
 
-    def _show(self) -> None:
-        try:
-            plan = self.plan()
-            self.form.show(plan)
-            self.view.drawn = self._picture() if self.here else {}
-            self._show_code(plan)
-            self.show_error(None)
-        except CourseError as error:
-            self.show_error(error)
-
-    def _picture(self) -> dict[str, Any]:
+    def _picture(self, probabilities: Floats) -> dict[str, Any]:
         assert self.here is not None and self.here.told is not None
-        probabilities, told = self.probabilities(), self.here.told
+        told = self.here.told
         ids = np.argsort(-probabilities, kind="stable")[:ROWS]
         rows = [
             {"token": int(token), "text": show(told.pieces[token]), "p": float(probabilities[token])}
@@ -295,12 +286,14 @@ class Walk(Panel):
             self.code.programs = {}
             self.code.notes = [_("The code appears once a token was taken.")]
             return
-        self.code.programs = {"openai": forcing(self.server.endpoint, self._prompt, [n.token for n in self.here.path])}
+        way = [node.token for node in self.here.path]
+        self.code.programs = {"openai": forcing(self.server.endpoint, self._tokens(self.here)[: -len(way)], way)}
         if any(show(node.piece).startswith("⟨0x") for node in self.here.path):
             self.code.notes = [_("Tokens that are parts of a character come without text there."), *plan.notes]
 
     def as_table(self) -> str:
         """The way so far, what could come next, and the tree, as plain text."""
+        self._shown.flush()
         lines = [super().as_table(), self.text]
         lines += [f"{row['text']!r:<20}{row['p']:>8.2%}" for row in self.view.drawn.get("rows", [])]
         for node in self.view.drawn.get("tree", []):

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import courselib
 from courselib.controls.code import openai_arguments, programs
 from courselib.controls.controls import Controls
 from courselib.controls.presets import PRESETS
@@ -34,25 +33,6 @@ CALLS = some_controls(
 
 def shorter(controls):
     return controls.with_(max_tokens=12)
-
-
-@pytest.fixture(scope="module")
-def llamacpp():
-    with courselib.launch("llama.cpp", context=2048, parallel=2) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def gateway():
-    with courselib.launch("tgi-gateway", context=1024) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def vllm(request):
-    request.getfixturevalue("installed")
-    with courselib.launch("vllm", max_model_len=1024, kv_cache_memory=128 << 20) as server:
-        yield server
 
 
 def asked(server, plan, prompt):
@@ -108,24 +88,24 @@ def check(server, route, controls, prompt):
 
 @LIVE
 @given(controls=CALLS, prompt=st.sampled_from(PROMPTS), route=st.sampled_from(routes_of("llama.cpp")))
-def test_llamacpp(llamacpp, controls, prompt, route):
-    check(llamacpp, route, controls, prompt)
+def test_llamacpp(llamacpp_server, controls, prompt, route):
+    check(llamacpp_server, route, controls, prompt)
 
 
 @LIVE
 @given(controls=CALLS, prompt=st.sampled_from(PROMPTS), route=st.sampled_from(routes_of("tgi-gateway")))
-def test_gateway(gateway, controls, prompt, route):
-    check(gateway, route, controls, prompt)
+def test_gateway(gateway_server, controls, prompt, route):
+    check(gateway_server, route, controls, prompt)
 
 
 @settings(LIVE, max_examples=20)
 @given(controls=CALLS, prompt=st.sampled_from(PROMPTS), route=st.sampled_from(routes_of("vllm")))
-def test_vllm(vllm, controls, prompt, route):
-    check(vllm, route, controls, prompt)
+def test_vllm(vllm_server, controls, prompt, route):
+    check(vllm_server, route, controls, prompt)
 
 
 @pytest.mark.parametrize("preset", list(PRESETS)[1:])
-@pytest.mark.parametrize("engine", ["llamacpp", "gateway"])
+@pytest.mark.parametrize("engine", ["llamacpp_server", "gateway_server"])
 def test_presets(request, engine, preset):
     server = request.getfixturevalue(engine)
     for route in routes_of(server.engine_name):
@@ -135,49 +115,49 @@ def test_presets(request, engine, preset):
 @pytest.mark.parametrize(
     "controls", [Controls(temperature=0, max_tokens=8), Controls(max_tokens=8, logprobs=2, seed=1)]
 )
-def test_log_probabilities_and_several_answers_are_printed(llamacpp, controls):
+def test_log_probabilities_and_several_answers_are_printed(llamacpp_server, controls):
     plan = ROUTES["llama.cpp chat"].plan(controls.with_(n=2))
-    printed = run("openai", programs(plan, chat_messages("Hi"), llamacpp.endpoint)["openai"])
+    printed = run("openai", programs(plan, chat_messages("Hi"), llamacpp_server.endpoint)["openai"])
     assert len(printed.strip().splitlines()) >= 2
     assert ("logprob=" in printed) == (controls.logprobs is not None)
 
 
 @pytest.mark.parametrize("client", ["openai", "huggingface_hub"])
-def test_in_a_new_process(llamacpp, client):
+def test_in_a_new_process(llamacpp_server, client):
     plan = ROUTES["llama.cpp chat"].plan(Controls(temperature=0, max_tokens=8))
-    program = programs(plan, chat_messages("Hi"), llamacpp.endpoint)[client]
+    program = programs(plan, chat_messages("Hi"), llamacpp_server.endpoint)[client]
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
-    assert done.stdout == asked(llamacpp, plan, chat_messages("Hi"))
+    assert done.stdout == asked(llamacpp_server, plan, chat_messages("Hi"))
 
 
 @pytest.mark.parametrize("route", ["llama.cpp chat", "llama.cpp completions"])
-def test_the_library_on_the_same_file(llamacpp, route):
+def test_the_library_on_the_same_file(llamacpp_server, route):
     pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed: make native")
     plan = ROUTES[route].plan(Controls(temperature=0, max_tokens=4, min_p=0.0))
     prompt = chat_messages("What is the capital of France?") if "chat" in route else "The capital of France is"
-    program = programs(plan, prompt, llamacpp.endpoint)["llama_cpp"]
+    program = programs(plan, prompt, llamacpp_server.endpoint)["llama_cpp"]
     # Another build of llama.cpp: its logits differ in the second digit, so that only sure tokens are the same.
-    assert run("llama_cpp", program).split()[0] == asked(llamacpp, plan, prompt).split()[0]
+    assert run("llama_cpp", program).split()[0] == asked(llamacpp_server, plan, prompt).split()[0]
 
 
 @pytest.mark.timeout(300)
-def test_vllm_as_a_library(vllm, installed):
+def test_vllm_as_a_library(vllm_server, installed):
     plan = ROUTES["vLLM chat"].plan(Controls(temperature=0, max_tokens=8, min_tokens=2))
     messages = chat_messages("What is the capital of France?")
-    program = programs(plan, messages, vllm.endpoint)["vllm"]
+    program = programs(plan, messages, vllm_server.endpoint)["vllm"]
     printed = in_environment(installed.python, program).stdout
     # vLLM's own log goes the same way.
-    assert asked(vllm, plan, messages).strip() in printed.splitlines()
+    assert asked(vllm_server, plan, messages).strip() in printed.splitlines()
 
 
-def test_tgis_older_client(gateway):
+def test_tgis_older_client(gateway_server):
     python = os.environ.get("COURSELIB_TEXT_GENERATION_PYTHON")
     if not python:
         pytest.skip("COURSELIB_TEXT_GENERATION_PYTHON names no interpreter that has text_generation")
     for controls in (Controls(temperature=0, max_tokens=8), Controls(temperature=0.7, top_k=9, seed=3, max_tokens=8)):
         plan = ROUTES["TGI /generate"].plan(controls)
-        done = in_environment(python, programs(plan, PROMPTS[0], gateway.endpoint)["text_generation"])
-        assert done.stdout.rstrip("\n") == asked(gateway, plan, PROMPTS[0]).rstrip("\n")
+        done = in_environment(python, programs(plan, PROMPTS[0], gateway_server.endpoint)["text_generation"])
+        assert done.stdout.rstrip("\n") == asked(gateway_server, plan, PROMPTS[0]).rstrip("\n")
 
 
 def in_environment(python, program):

@@ -71,7 +71,7 @@ def test_what_is_shown_is_what_the_engine_draws_from(server):
     panel = walk(server)
     panel.take(panel.view.drawn["rows"][0]["token"])
     path = [node.token for node in panel.here.path]
-    body = {"prompt": [*panel._prompt, *path], "n_predict": 1, "n_probs": 10, "post_sampling_probs": True}
+    body = {"prompt": [*panel._look.told.prompt, *path], "n_predict": 1, "n_probs": 10, "post_sampling_probs": True}
     wire = {"temperature": 0.8, "min_p": 0.1}
     told = server.http.post("/completion", json={**body, **wire}).json()["completion_probabilities"][0]["top_probs"]
     shown = {row["token"]: row["p"] for row in panel.view.drawn["rows"]}
@@ -92,6 +92,7 @@ def test_each_step_keeps_the_controls_it_was_taken_under(server):
     panel = walk(server)
     panel.take()
     panel.form.controls = Controls(temperature=0)
+    panel.as_table()  # waits for the redraw
     assert [row["p"] for row in panel.view.drawn["rows"]] == [1.0]
     panel.take()
     assert [node.controls.temperature for node in panel.here.path] == [0.8, 0.0]
@@ -140,12 +141,12 @@ def test_an_engine_that_stops_in_mid_walk_loses_nothing(server):
     panel = walk(server)
     panel.take()
     before = panel.as_table().splitlines()[1:]
-    panel.server = Server(get_engine("llama.cpp"), "http://127.0.0.1:9", "k", settings=server.settings)
+    panel._source = Server(get_engine("llama.cpp"), "http://127.0.0.1:9", "k", settings=server.settings)
     with pytest.raises(Unreachable):
         panel.take(panel.view.drawn["rows"][0]["token"])
     assert "Nobody answers" in panel._error.value
     assert panel.as_table().splitlines()[1:] == before and len(panel.view.drawn["tree"]) == 2
-    panel.server = server
+    panel._source = server
     assert panel.take(panel.view.drawn["rows"][0]["token"]) == panel.text
 
 

@@ -1,20 +1,6 @@
 // Predicted and drawn shares, a bar over each other for every token.
 
-const INVISIBLE = /[\u0000-\u001f\u007f-\u009f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
-const visible = (text) =>
-  text
-    .replace(/\n/g, "⏎")
-    .replace(/\t/g, "⇥")
-    .replace(INVISIBLE, (sign) => `⟨U+${sign.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`)
-    .replace(/^ +| +$/g, (blanks) => "␣".repeat(blanks.length));
 const percent = (share) => `${(100 * share).toFixed(share < 0.01 ? 2 : 1)} %`;
-
-function make(tag, className = "", ...children) {
-  const node = document.createElement(tag);
-  node.className = className;
-  node.append(...children);
-  return node;
-}
 
 function render({ model, el }) {
   const labels = model.get("labels");

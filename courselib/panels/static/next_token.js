@@ -1,27 +1,10 @@
 // Candidates as bars and stages as a strip. Rows and cards are made once and filled anew, so that focus stays where it is
 // while a slider moves.
 
-const INVISIBLE = /[\u0000-\u001f\u007f-\u009f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
-const mark = (sign) => {
-  const code = sign.codePointAt(0);
-  if (sign === "\n") return "⏎";
-  if (sign === "\t") return "⇥";
-  if (code < 32) return String.fromCharCode(0x2400 + code);
-  return `⟨U+${code.toString(16).toUpperCase().padStart(4, "0")}⟩`;
-};
-const visible = (text) => text.replace(INVISIBLE, mark).replace(/^ +| +$/g, (blanks) => "␣".repeat(blanks.length));
-
 function percent(p) {
   if (p === 0) return "0";
   if (p < 0.0001) return "< 0.01 %";
   return `${p >= 0.0995 ? (100 * p).toFixed(1) : (100 * p).toPrecision(2)} %`;
-}
-
-function make(tag, className = "", ...children) {
-  const node = document.createElement(tag);
-  node.className = className;
-  node.append(...children);
-  return node;
 }
 
 // As many children as there are things, each made once; `fill` writes a thing into a child.
@@ -37,23 +20,6 @@ function fillAll(parent, nodes, things, create, fill) {
   nodes.forEach((each, at) => {
     each.node.hidden = at >= things.length;
     if (at < things.length) fill(each, things[at], at);
-  });
-}
-
-// Arrow keys move the focus among the children of a box that is one stop of the Tab key.
-function roving(box, count) {
-  const strides = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1, Home: -Infinity, End: Infinity };
-  box.addEventListener("keydown", (event) => {
-    const stride = strides[event.key];
-    if (!stride) return;
-    const nodes = [...box.children];
-    const at = Math.max(0, Math.min(nodes.indexOf(event.target) + stride, count() - 1));
-    nodes[at].focus();
-    event.preventDefault();
-    event.stopPropagation();
-  });
-  box.addEventListener("focusin", (event) => {
-    for (const node of box.children) node.tabIndex = node === event.target ? 0 : -1;
   });
 }
 
@@ -242,8 +208,8 @@ function render({ model, el }) {
       release(event);
     });
   }
-  roving(bars, () => drawn.rows?.length ?? 0);
-  roving(strip, () => drawn.stages?.length ?? 0);
+  roving(bars, () => [...bars.children].slice(0, drawn.rows?.length ?? 0));
+  roving(strip, () => [...strip.children].slice(0, drawn.stages?.length ?? 0));
   model.on("change:drawn", draw);
   draw();
   return () => model.off("change:drawn", draw);

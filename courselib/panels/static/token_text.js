@@ -7,24 +7,7 @@ const level = (p) => STEPS.findIndex((step) => p >= step) + 1 || STEPS.length + 
 
 const percent = (p) => (p >= 0.0995 ? `${(100 * p).toFixed(0)} %` : `${Number((100 * p).toPrecision(2))} %`);
 
-// Signs that draw nothing, or would reorder the text around them, and the marks that stand for them.
-const INVISIBLE = /[\u0000-\u001f\u007f-\u009f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 const SPECIAL = /^<\|[^|]*\|>$|^<\/?s>$|^<(pad|unk|bos|eos)>$/;
-const mark = (sign) => {
-  const code = sign.codePointAt(0);
-  if (sign === "\n") return "⏎";
-  if (sign === "\t") return "⇥";
-  if (code < 32) return String.fromCharCode(0x2400 + code);
-  return `⟨U+${code.toString(16).toUpperCase().padStart(4, "0")}⟩`;
-};
-const visible = (text) => text.replace(INVISIBLE, mark).replace(/^ +| +$/g, (blanks) => "␣".repeat(blanks.length));
-
-function make(tag, className, text = "") {
-  const node = document.createElement(tag);
-  node.className = className;
-  node.textContent = text;
-  return node;
-}
 
 // A mark that is drawn and is no part of the text: neither copied nor read out with it.
 function quiet(sign) {
@@ -141,7 +124,6 @@ function render({ model, el }) {
     append(0, all);
   }
 
-  const STRIDE = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1, Home: -Infinity, End: Infinity };
   function move(event) {
     const stride = STRIDE[event.key];
     if (event.key === "Escape" && isOpen()) close();

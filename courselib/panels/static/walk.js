@@ -1,34 +1,6 @@
 // What could come next as a list of buttons, and the ways taken as a tree; arrows move within each, Tab between them.
 
-const INVISIBLE = /[\u0000-\u001f\u007f-\u009f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
-const visible = (text) =>
-  text
-    .replace(/\n/g, "⏎")
-    .replace(/\t/g, "⇥")
-    .replace(INVISIBLE, (sign) => `⟨U+${sign.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`)
-    .replace(/^ +| +$/g, (blanks) => "␣".repeat(blanks.length));
 const percent = (p) => (p < 0.0001 ? "< 0.01 %" : `${(100 * p).toFixed(p < 0.0995 ? 2 : 1)} %`);
-
-function make(tag, className = "", ...children) {
-  const node = document.createElement(tag);
-  node.className = className;
-  node.append(...children);
-  return node;
-}
-
-// Arrow keys move the focus among the buttons of a box that is one stop of the Tab key.
-function roving(box) {
-  const strides = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1, Home: -Infinity, End: Infinity };
-  box.addEventListener("keydown", (event) => {
-    const stride = strides[event.key];
-    if (!stride) return;
-    const buttons = [...box.querySelectorAll("button")];
-    const at = Math.max(0, Math.min(buttons.indexOf(event.target) + stride, buttons.length - 1));
-    buttons[at].focus();
-    event.preventDefault();
-    event.stopPropagation();
-  });
-}
 
 function render({ model, el }) {
   const labels = model.get("labels");
@@ -40,7 +12,7 @@ function render({ model, el }) {
   const tree = make("div", "cl-walk-tree");
   for (const box of [rows, tree]) {
     box.setAttribute("role", "group");
-    roving(box);
+    roving(box, () => [...box.querySelectorAll("button")]);
   }
   rows.setAttribute("aria-label", labels.rows);
   tree.setAttribute("aria-label", labels.tree);
