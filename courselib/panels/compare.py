@@ -28,6 +28,9 @@ STYLE = """<style>
 .cl-compare table.cl-differences th[scope=row] { font-family: var(--jp-code-font-family, monospace); font-weight: 400; }
 .cl-compare :is(.widget-html-content, .jupyter-widget-html-content) { min-width: 0; }
 .cl-compare table.cl-facts td:nth-child(2) { white-space: nowrap; }
+.cl-compare .cl-presets { flex-wrap: wrap; height: auto; width: calc(100% - 4px) !important; }
+.cl-compare .cl-presets label { width: auto !important; text-align: left; }
+.cl-compare .cl-presets select { flex: 1 1 200px; height: var(--jp-widgets-inline-height, 28px); }
 .cl-compare .cl-differences-box { overflow-x: auto; }
 </style>"""
 
