@@ -1,24 +1,24 @@
-"""A text with what it says again marked, and its loops as rings: HTML from tokens, no widget."""
+"""A text with what it says again marked and linked to its first place, and its loops as rings."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
+
+import anywidget
+import traitlets
 
 from courselib.i18n import _
 from courselib.panels.base import escape
+from courselib.panels.view import STATIC, script
 from courselib.sampling.text_repetition import Loop
 from courselib.sampling.text_spans import Repeat, repeated_spans
 from courselib.text import spans
 
 LEAST = 4
 RING_PX = 84
-# Okabe and Ito's orange and blue with little opacity: legible under black and under white text.
 STYLE = """<style>
-.cl-said { white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.7; max-height: 22em; overflow: auto; }
-.cl-said .cl-first { border-bottom: 2px dotted #0072b2; }
-.cl-said .cl-again { background: rgba(213, 94, 0, .22); border-radius: 3px; }
-.cl-said sub { font-size: .7em; opacity: .8; }
 .cl-rings { display: flex; flex-wrap: wrap; gap: 4px 16px; align-items: center; }
 .cl-rings svg { flex: none; }
 .cl-rings figure { display: flex; gap: 8px; align-items: center; margin: 4px 0; max-width: 100%; }
@@ -26,52 +26,70 @@ STYLE = """<style>
 </style>"""
 
 
-def marked(tokens: Sequence[bytes], *, least: int = LEAST) -> str:
-    """The text as HTML: each part that was said before has the number of the place where it was said first.
+class MarkedText(anywidget.AnyWidget):
+    """A text in parts; one that was said before leads, by a click or Enter, to where it was said first.
+
+    Traits:
+        parts: as ``marked`` makes them.
+    """
+
+    _esm = script("marked_text.js")
+    _css = STATIC / "marked_text.css"
+    parts: Any = traitlets.List().tag(sync=True)
+    labels = traitlets.Dict().tag(sync=True)
+
+    def __init__(self) -> None:
+        super().__init__(
+            labels={
+                "first": _("mark {n}: said again later"),
+                "again": _("said before, first at mark {n}: a click or Enter shows where"),
+            }
+        )
+
+    def __repr__(self) -> str:
+        return "MarkedText()"
+
+
+def marked(tokens: Sequence[bytes], *, least: int = LEAST) -> list[dict[str, Any]]:
+    """The text in parts: each that was said before has the number, and the place, of where it was said first.
 
     Args:
         tokens: their bytes.
         least: tokens that a repetition must have to be marked.
+
+    Returns:
+        For each part its ``text``, ``at`` (the number of its first token), ``kind`` (``"again"``, ``"first"`` or
+        ``""``), ``number`` of the mark, and for ``"again"`` the token that ``first`` said what it begins with.
     """
     repeats = repeated_spans(tokens, least=least)
     again: dict[int, Repeat] = {}
     for repeat in repeats:
         for place in range(repeat.start, repeat.start + repeat.length):
             again.setdefault(place, repeat)
-    firsts = sorted({repeat.first for repeat in repeats})
-    numbers = {first: number for number, first in enumerate(firsts, 1)}
+    numbers = {first: number for number, first in enumerate(sorted({repeat.first for repeat in repeats}), 1)}
     first_places = {
         place: numbers[repeat.first]
         for repeat in reversed(repeats)
         for place in range(repeat.first, min(repeat.first + repeat.length, repeat.start))
         if place not in again
     }
-    parts: list[str] = []
-    before: tuple[str, int] = ("", 0)
+    parts: list[dict[str, Any]] = []
+    before: tuple[str, int, int] | None = None
     for span in spans(tokens):
-        if span.first in again:
-            kind = ("cl-again", numbers[again[span.first].first])
+        repeat_here = again.get(span.first)
+        if repeat_here:
+            # Repetitions that follow each other at once are links of their own, though the mark may be the same.
+            mark = ("again", numbers[repeat_here.first], repeat_here.start)
         elif span.first in first_places:
-            kind = ("cl-first", first_places[span.first])
+            mark = ("first", first_places[span.first], 0)
         else:
-            kind = ("", 0)
-        if kind != before:
-            parts.append(_close(before) + _open(kind))
-            before = kind
-        parts.append(escape(span.text))
-    return f"{STYLE}<div class='cl-said' tabindex='0'>{''.join(parts)}{_close(before)}</div>"
-
-
-def _open(kind: tuple[str, int]) -> str:
-    css, number = kind
-    if not css:
-        return ""
-    words = _("said before, first at mark {n}") if css == "cl-again" else _("mark {n}: said again later")
-    return f"<span class='{css}' title='{escape(words.format(n=number))}'>"
-
-
-def _close(kind: tuple[str, int]) -> str:
-    return f"<sub>{kind[1]}</sub></span>" if kind[0] else ""
+            mark = ("", 0, 0)
+        if mark != before:
+            kind, number, _start = before = mark
+            first = repeat_here.first + span.first - repeat_here.start if repeat_here else None
+            parts.append({"text": "", "kind": kind, "number": number, "at": span.first, "first": first})
+        parts[-1]["text"] += span.text
+    return parts
 
 
 def rings(tokens: Sequence[bytes], loops: Sequence[Loop]) -> str:
@@ -84,7 +102,7 @@ def rings(tokens: Sequence[bytes], loops: Sequence[Loop]) -> str:
         figures.append(
             f"<figure>{_ring(loop)}<figcaption>{escape(loop_words(loop))}<br>“{escape(one_round)}”</figcaption></figure>"
         )
-    return f"<div class='cl-rings'>{''.join(figures)}</div>"
+    return f"{STYLE}<div class='cl-rings'>{''.join(figures)}</div>"
 
 
 def loop_words(loop: Loop) -> str:

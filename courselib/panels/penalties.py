@@ -17,7 +17,7 @@ from courselib.i18n import _
 from courselib.observe.logits import ask, next_token, tokens_of
 from courselib.panels.base import button, escape, facts_table
 from courselib.panels.code_fold import CodeFold
-from courselib.panels.marked_text import loop_words, marked, rings
+from courselib.panels.marked_text import MarkedText, loop_words, marked, rings
 from courselib.panels.penalty_table import NAMES, as_html, penalty_rows, rules
 from courselib.panels.source import Asking, running
 from courselib.panels.worker import Coalescer, Worker
@@ -49,11 +49,11 @@ class Side:
     def __init__(self, name: str, values: dict[str, float]) -> None:
         self.name = name
         self.fields = {control: _slider(name, control, values.get(control)) for control in NAMES}
-        self.text = widgets.HTML()
-        self.text.add_class(f"cl-text-{name.lower()}")
-        self.facts = widgets.HTML()
+        self.text, self.rings, self.facts = MarkedText(), widgets.HTML(), widgets.HTML()
+        said = widgets.VBox([self.text, self.rings])
+        said.add_class(f"cl-text-{name.lower()}")
         self.tokens: list[Token] = []
-        self.box = widgets.VBox([widgets.HTML(f"<b>{escape(name)}</b>"), *self.fields.values(), self.text, self.facts])
+        self.box = widgets.VBox([widgets.HTML(f"<b>{escape(name)}</b>"), *self.fields.values(), said, self.facts])
         # Beside each other where there is room for both.
         self.box.layout = widgets.Layout(min_width="0", overflow="hidden")
 
@@ -71,7 +71,8 @@ class Side:
 
     def show(self, prompt: str) -> None:
         """Show the text with its repetitions, and what was measured of it."""
-        self.text.value = marked(self.data) + rings(self.data, find_loops(self.data))
+        self.text.parts = marked(self.data)
+        self.rings.value = rings(self.data, find_loops(self.data))
         self.facts.value = facts_table([(name, value, _("measured")) for name, value in self.measures(prompt)])
 
     def measures(self, prompt: str) -> list[tuple[str, str]]:

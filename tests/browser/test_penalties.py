@@ -29,6 +29,15 @@ def test_two_settings_side_by_side(open_notebook, theme, language):
     expect(page.locator(".cl-text-a svg")).to_have_count(1)
     expect(page.locator(".cl-text-b svg")).to_have_count(0)
     expect(page.locator(".cl-text-a .cl-again").first).to_have_attribute("title", re.compile("said before"))
+    again = page.locator(".cl-text-a .cl-again").last
+    again.scroll_into_view_if_needed()
+    again.press("Enter")
+    found = page.locator(".cl-text-a .cl-found")
+    expect(found).to_be_visible()
+    number = again.locator("sub").text_content()
+    assert found.locator("sub").text_content() == number
+    notebook.screenshot(f"penalties-found-{language}-{theme}", page.locator(".cl-text-a"))
+    expect(found).to_have_count(0)
     expect(page.locator(".cl-text-a figcaption")).to_contain_text("a loop from token")
     expect(page.locator(".cl-panel")).not_to_contain_text("\ufffd")
 
