@@ -101,6 +101,20 @@ def tokens_of(server: Server, prompt: str | tuple[int, ...]) -> tuple[int, ...]:
     return tuple(token["id"] for token in ask(server, "/tokenize", {"inputs": prompt}))
 
 
+def templated(server: Server, messages: list[dict[str, str]]) -> str:
+    """A conversation as the server's chat template writes it, up to where the answer begins.
+
+    Raises:
+        RequestRefused, Unreachable: the server's answer.
+    """
+    if server.engine_name == "llama.cpp":
+        return str(ask(server, "/apply-template", {"messages": messages})["prompt"])
+    if server.engine_name == "vllm":
+        tokens = ask(server, "/tokenize", {"model": server.model, "messages": messages})["tokens"]
+        return str(ask(server, "/detokenize", {"model": server.model, "tokens": tokens})["prompt"])
+    return str(ask(server, "/chat_tokenize", {"messages": messages})["templated_text"])
+
+
 def ask(server: Server, path: str, body: dict[str, Any] | None = None) -> Any:
     """POST a body to a server, or GET where there is none; gives the answer's JSON.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -14,15 +15,14 @@ from courselib.controls.routes import chat_route
 from courselib.engines.server import Server
 from courselib.errors import CourseError, SettingsError
 from courselib.i18n import _
-from courselib.observe.logits import ask, next_token, tokens_of
+from courselib.observe.logits import templated, tokens_of
 from courselib.panels.base import button, escape, facts_table
 from courselib.panels.code_fold import CodeFold
+from courselib.panels.looking import look_at
 from courselib.panels.marked_text import MarkedText, loop_words, marked, rings
 from courselib.panels.penalty_table import NAMES, as_html, penalty_rows, rules
 from courselib.panels.source import Asking, running
 from courselib.panels.worker import Coalescer, Worker
-from courselib.sampling.dry import breakers_within
-from courselib.sampling.engines import Context
 from courselib.sampling.text_repetition import compression_ratio, distinct, find_loops, repetition
 from courselib.sampling.text_scripts import largest_drift
 from courselib.sampling.text_spans import longest_repeat
@@ -40,6 +40,8 @@ SHOWN = {
     "dry_multiplier": (0.0, 5.0),
 }
 MAX_TOKENS = 96
+# Engines that tell of every token.
+ALL_TOLD = ("llama.cpp", "vllm")
 SIDES = ("A", "B")
 
 
@@ -228,17 +230,23 @@ class Penalties(Asking):
         side, step = self._side, self.step.value
         if not side.tokens:
             raise SettingsError(_("There is no answer yet; press Generate, then choose one of its tokens."))
-        start = _templated(self.server, chat_messages(self.prompt.value))
+        if self.engine_name not in ALL_TOLD:
+            raise SettingsError(
+                _(
+                    "{engine} tells of a few tokens only; logits are taken apart on llama.cpp's server and on vLLM."
+                ).format(engine=self.engine_name)
+            )
+        start = templated(self.server, chat_messages(self.prompt.value))
         said = b"".join(side.data[:step])
         try:
-            told = next_token(self.server, start + said.decode())
+            look = look_at(self.server, start + said.decode())
         except UnicodeDecodeError:
             raise SettingsError(
                 _("This token is in the middle of a character; choose the one that begins it.")
             ) from None
-        prompt = tokens_of(self.server, start)
-        context = Context(told.prompt[: len(prompt)], told.prompt[len(prompt) :], breakers=breakers_within(told.pieces))
-        self.rows = penalty_rows(self.engine_name, side.controls, context, told)
+        asked = len(tokens_of(self.server, start))
+        context = replace(look.context, prompt=look.told.prompt[:asked], output=look.told.prompt[asked:])
+        self.rows = penalty_rows(self.engine_name, side.controls, context, look.told)
         head = _("Side {side}, token {step}: the text so far ends with “{tail}”.").format(
             side=side.name, step=step, tail=(start + said.decode())[-30:]
         )
@@ -264,15 +272,6 @@ class Penalties(Asking):
             lines += [loop_words(loop) for loop in find_loops(side.data)]
             lines += [f"{name}: {value}" for name, value in side.measures(self.prompt.value)] if side.tokens else []
         return "\n".join([*lines, *(" | ".join(row) for row in self.rows)])
-
-
-def _templated(server: Server, messages: list[dict[str, str]]) -> str:
-    """A conversation as the model's template writes it."""
-    if server.engine_name != "llama.cpp":
-        raise SettingsError(
-            _("Logits are taken apart for llama.cpp's server only; start one, or compare texts and measures.")
-        )
-    return str(ask(server, "/apply-template", {"messages": messages})["prompt"])
 
 
 def _slider(side: str, name: str, value: float | None) -> Any:

@@ -6,6 +6,7 @@ import numpy as np
 
 from courselib.controls.controls import Controls
 from courselib.controls.routes import ROUTES
+from courselib.errors import SettingsError
 from courselib.i18n import N_, _
 from courselib.observe.logits import NextToken
 from courselib.panels.base import escape
@@ -32,15 +33,26 @@ def penalty_rows(engine: str, controls: Controls, context: Context, told: NextTo
         controls: the penalties.
         context: the tokens so far.
         told: the engine's own logits.
+
+    Raises:
+        SettingsError: a repetition penalty divides logits, and the engine told log-probabilities.
     """
     neutral = Controls(temperature=1, top_k=0, top_p=1, min_p=0)
     given = {name: value for name, value in controls.given().items() if name in NAMES}
     ways = {name: {name: value} for name, value in given.items()} | ({"all": given} if len(given) != 1 else {})
     after = {name: pipeline(engine, neutral.with_(**way), context).run(told.logits) for name, way in ways.items()}
     logits = {name: outcome.steps[-1].logits for name, outcome in after.items()}
+    if told.offset is None and "repetition_penalty" in given:
+        raise SettingsError(
+            _(
+                "A repetition penalty divides logits, and this server tells log-probabilities; start vLLM with"
+                ' logprobs_mode="raw_logits".'
+            )
+        )
     best = np.argsort(-told.logits)[:LIKELIEST]
     chosen = sorted({*best, *(np.argsort(-row)[0] for row in logits.values())}, key=lambda each: -told.logits[each])
-    heads = (_("token"), _("times in the prompt"), _("in the answer"), _("logit before, measured"))
+    before = _("log-probability before, measured") if told.offset is None else _("logit before, measured")
+    heads = (_("token"), _("times in the prompt"), _("in the answer"), before)
     rows: list[tuple[str, ...]] = [(*heads, *(_("after {what}, by formula").format(
         what=f"{name}={ways[name][name]:g}" if name != "all" else _("all")) for name in ways), _(BAN))]  # fmt: skip
     banned = _banned(context.output, told)

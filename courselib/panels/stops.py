@@ -12,7 +12,7 @@ import ipywidgets as widgets
 from courselib.engines.server import Server
 from courselib.errors import SettingsError
 from courselib.i18n import _
-from courselib.observe.logits import FORCE, ask, tokens_of
+from courselib.observe.logits import FORCE, ask, templated, tokens_of
 from courselib.panels.base import button, escape, facts_table
 from courselib.panels.figure import Picture
 from courselib.panels.source import Asking
@@ -155,7 +155,7 @@ class Stops(Asking):
     def _make(self) -> None:
         server, ending = self.server, self.ending
         self.set_model(server.model)
-        text = ask(server, "/apply-template", {"messages": chat_messages(self.prompt.value)})["prompt"]
+        text = templated(server, chat_messages(self.prompt.value))
         prompt = list(tokens_of(server, text))
         props = ask(server, "/props")
         (end,) = tokens_of(server, props["eos_token"])

@@ -83,7 +83,16 @@ def check(server, route, controls, prompt):
     expected = asked(server, plan, given_prompt)
     for name, program in programs(plan, given_prompt, server.endpoint).items():
         if name not in LIBRARIES:
-            assert run(name, program).rstrip("\n") == expected.rstrip("\n"), (name, program)
+            assert same(run(name, program), expected), (name, program)
+
+
+def same(printed, expected):
+    """Whether a program printed an answer; what of a last character is unfinished comes in one piece only."""
+    printed, expected = printed.rstrip("\n"), expected.rstrip("\n")
+    if expected.endswith("\ufffd") and printed != expected:
+        # llama.cpp's stream holds back the token that begins it, with the blank that may be in that token, too.
+        return expected.rstrip("\ufffd").removesuffix(" ") == printed.rstrip()
+    return printed == expected
 
 
 @LIVE

@@ -191,21 +191,19 @@ def test_where_only_the_likeliest_are_told():
 
 
 @pytest.mark.slow
-def test_on_vllm_its_own_order_and_texts(installed):
-    options = {"max_model_len": 256, "kv_cache_memory": 128 * 2**20, "max_logprobs": -1}
-    with courselib.launch("vllm", **options) as server:
-        panel = NextToken(server, prompt=PROMPT, controls=NARROW)
-        panel.look()
-        on = [stage["name"] for stage in panel.view.drawn["stages"] if stage["on"]]
-        assert on == ["", "temperature", "min_p", "top_k", "top_p"]
-        assert row_of(panel, " expected")["own"] > 0.01
-        assert panel.told.remainder == 0
-        # What no text was asked for has its number.
-        rare = int(np.argmin(panel.told.logprobs))
-        panel.form.controls = NARROW.with_(logit_bias={rare: 60})
-        assert panel.outcome.probabilities[rare] > 0.99
-        assert panel.view.drawn["rows"][-1]["text"] == f"#{rare}"
-        assert set(panel.code.programs) == {"openai", "vllm", "curl"}
+def test_on_vllm_its_own_order_and_texts(vllm_server):
+    panel = NextToken(vllm_server, prompt=PROMPT, controls=NARROW)
+    panel.look()
+    on = [stage["name"] for stage in panel.view.drawn["stages"] if stage["on"]]
+    assert on == ["", "temperature", "min_p", "top_k", "top_p"]
+    assert row_of(panel, " expected")["own"] > 0.01
+    assert panel.told.remainder == 0
+    # What no text was asked for has its number.
+    rare = int(np.argmin(panel.told.logprobs))
+    panel.form.controls = NARROW.with_(logit_bias={rare: 60})
+    assert panel.outcome.probabilities[rare] > 0.99
+    assert panel.view.drawn["rows"][-1]["text"] == f"#{rare}"
+    assert set(panel.code.programs) == {"openai", "vllm", "curl"}
 
 
 class TestWhatGoesWrong:

@@ -2,6 +2,7 @@
 
 import pytest
 
+import courselib
 from courselib.errors import SettingsError, Unreachable
 from courselib.panels.deploy import Deploy
 from courselib.panels.marked_text import loop_words, marked, rings
@@ -150,3 +151,28 @@ class TestLive:
     def test_an_empty_prompt(self, server):
         panel = Penalties(server, prompt=" ")
         assert "The prompt is empty" in panel._error.value
+
+    @pytest.mark.slow
+    def test_a_step_of_vllm_taken_apart(self, vllm_server):
+        panel = Penalties(vllm_server, b={"frequency_penalty": 0.5})
+        panel.run()
+        step = next(n for n, token in enumerate(panel.sides[1].tokens) if n > 20)
+        heads, *rows = panel.look("B", step)
+        assert heads[3] == "log-probability before, measured"
+        for row in rows:
+            # vLLM's frequency penalty knows of the answer only, and of all of it.
+            assert float(row[4]) == pytest.approx(float(row[3]) - 0.5 * int(row[2]), abs=0.011)
+        best = max(rows, key=lambda row: float(row[4]))
+        assert best[0] == repr(panel.sides[1].tokens[step].data.decode())
+        panel.sides[1].fields["repetition_penalty"].value = 1.2
+        with pytest.raises(SettingsError, match="logprobs_mode"):
+            panel.look("B", step)
+
+    @pytest.mark.slow
+    def test_texts_and_measures_on_tgis_protocol(self):
+        with courselib.launch("tgi-gateway", context=512) as gateway:
+            panel = Penalties(gateway)
+            panel.run()
+            assert all(side.tokens and side.text.parts for side in panel.sides)
+            with pytest.raises(SettingsError, match="tells of a few tokens only"):
+                panel.look("A", 3)
