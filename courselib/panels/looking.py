@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 import numpy as np
 
-from courselib.controls.code import programs
 from courselib.controls.controls import Controls
 from courselib.controls.route import LOST, Plan, Route
 from courselib.controls.routes import ROUTES, routes_of
@@ -20,7 +19,7 @@ from courselib.observe import logits
 from courselib.observe.effective import server_defaults
 from courselib.panels.code_fold import CodeFold
 from courselib.panels.controls_form import ControlsForm
-from courselib.panels.source import Asking, running
+from courselib.panels.source import Asking
 from courselib.panels.worker import Coalescer
 from courselib.sampling import Context, breakers_within
 from courselib.sampling.candidates import Floats
@@ -131,13 +130,7 @@ class Looking(Asking):
         """Draw the look, if there is one."""
 
     def _show_code(self, plan: Plan) -> None:
-        server = running(self._source)
-        if server is None:
-            self.code.programs, self.code.notes = {}, [_("The code appears once a server runs."), *plan.notes]
-            return
-        self.code.programs = programs(plan, self.prompt.value, server.endpoint)
-        self.code.notes = [*plan.notes, *self._code_notes]
-        self.set_model(server.model)
+        self.show_call(self.code, plan, self.prompt.value, self._code_notes)
 
     @property
     def _code_notes(self) -> list[str]:

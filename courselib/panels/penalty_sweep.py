@@ -11,10 +11,13 @@ import ipywidgets as widgets
 
 from courselib.controls.code import openai_arguments
 from courselib.controls.controls import Controls
+from courselib.controls.route import Plan
 from courselib.controls.routes import chat_route
 from courselib.engines.server import Server
+from courselib.errors import CourseError
 from courselib.i18n import _
 from courselib.panels.base import button
+from courselib.panels.code_fold import CodeFold
 from courselib.panels.figure import Picture
 from courselib.panels.source import Asking
 from courselib.panels.worker import Worker
@@ -90,14 +93,21 @@ class PenaltySweep(Asking):
         self.cancel_button.disabled = True
         self.bar = widgets.IntProgress(value=0, min=0, max=1, layout=widgets.Layout(width="200px"))
         self.curve = widgets.VBox()
+        self.code = CodeFold(title=_("The code of one of these answers"))
         self.control.observe(self._show, "value")
+        for field in (self.control, self.prompt):
+            field.observe(self._show_code, "value")
+        if not isinstance(server, Server):
+            server.observe(self._show_code, "server")
         row = widgets.Layout(flex_flow="row wrap", align_items="center")
         self.lay_out(
             self.prompt,
             widgets.HBox([self.control, self.seeds], layout=row),
             widgets.HBox([self.run_button, self.cancel_button, self.bar], layout=row),
             self.curve,
+            self.code,
         )
+        self._show_code()
 
     def _start(self, _button: object = None) -> None:
         if self._worker.busy:
@@ -123,9 +133,22 @@ class PenaltySweep(Asking):
                 self._show()
             self.bar.value += 1
 
-    def _answer(self, server: Server, control: str, value: float, seed: int) -> Point:
+    def _plan(self, control: str, value: float, seed: int) -> Plan:
         controls = Controls(temperature=TEMPERATURE, seed=seed, max_tokens=self.max_tokens).with_(**{control: value})
-        options = openai_arguments(chat_route(server.engine_name).plan(controls))
+        return chat_route(self.engine_name).plan(controls)
+
+    def _show_code(self, _change: object = None) -> None:
+        """The program of the strongest value's first answer, and whether the engine honours it."""
+        control = self.control.value
+        try:
+            plan = self._plan(control, VALUES[control][-1], 1)
+            self.show_call(self.code, plan, chat_messages(self.prompt.value))
+            self.show_error(None)
+        except CourseError as error:
+            self.show_error(error)
+
+    def _answer(self, server: Server, control: str, value: float, seed: int) -> Point:
+        options = openai_arguments(self._plan(control, value, seed))
         messages = chat_messages(self._prompt_measured)
         self._stream = ChatStream(server, messages, **{**options, "logprobs": True, "top_logprobs": 1})
         tokens = list(self._stream)

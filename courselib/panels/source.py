@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
+from courselib.controls.code import programs
+from courselib.controls.route import Plan
 from courselib.engines.server import Server
 from courselib.errors import Unreachable
 from courselib.i18n import _
 from courselib.panels.base import Panel
+from courselib.panels.code_fold import CodeFold
 
 if TYPE_CHECKING:
     from courselib.panels.deploy import Deploy
@@ -57,3 +61,15 @@ class Asking(Panel):
             Unreachable: it is a desk's, and none runs there.
         """
         return server_of(self._source, self._press)
+
+    def show_call(
+        self, code: CodeFold, plan: Plan, prompt: str | list[dict[str, str]], more: Sequence[str] = ()
+    ) -> None:
+        """Show the programs that make a call, what the engine does not honour of it, and ``more``."""
+        server = running(self._source)
+        if server is None:
+            code.programs, code.notes = {}, [_("The code appears once a server runs."), *plan.notes]
+            return
+        code.programs = programs(plan, prompt, server.endpoint)
+        code.notes = [*plan.notes, *more]
+        self.set_model(server.model)

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
+from courselib.controls.controls import Controls
+from courselib.controls.routes import chat_route
 from courselib.engines.server import Server
-from courselib.errors import SettingsError
+from courselib.errors import CourseError, SettingsError
 from courselib.i18n import _
 from courselib.observe.logits import FORCE, ask, templated, tokens_of
 from courselib.panels.base import button, escape, facts_table
+from courselib.panels.code_fold import CodeFold
 from courselib.panels.figure import Picture
 from courselib.panels.source import Asking
 from courselib.panels.worker import Worker
@@ -87,7 +90,12 @@ class Stops(Asking):
         )
         self.max_tokens = widgets.IntSlider(value=max_tokens, min=1, max=256, description="max_tokens", style=label)
         self.min_tokens = widgets.IntSlider(value=0, min=0, max=64, description="min_tokens", style=label)
-        self.ignore_eos = widgets.Checkbox(value=False, description="ignore_eos", indent=False)
+        self.ignore_eos = widgets.Checkbox(
+            value=False, description="ignore_eos", indent=False, layout={"width": "auto"}
+        )
+        self.skip_special = widgets.Checkbox(
+            value=True, description="skip_special_tokens", indent=False, layout={"width": "auto"}
+        )
         self.run_button = button(_("Generate"), "play", "cl-run", self._start)
         self.cancel_button = button(_("Cancel"), "times", "cl-cancel", self._cancel)
         self.cancel_button.disabled = True
@@ -96,22 +104,29 @@ class Stops(Asking):
         self.text, self.gauge, self.table = widgets.HTML(), widgets.HTML(), widgets.HTML(value=_words_table())
         self.text.add_class("cl-ending-view")
         self.table.add_class("cl-accounts")
-        self.curve = widgets.VBox()
+        self.curve, self.code = widgets.VBox(), CodeFold()
         for css, field in (("cl-prompt", self.prompt), ("cl-stops", self.stops), ("cl-ignore-eos", self.ignore_eos)):
             field.add_class(css)
-        for field in (self.stops, self.max_tokens, self.min_tokens, self.route):
+        asked = (self.stops, self.max_tokens, self.min_tokens, self.ignore_eos, self.skip_special)
+        for field in (*asked, self.route):
             field.observe(self._show, "value")
+        for field in (*asked, self.prompt):
+            field.observe(self._show_code, "value")
+        if not isinstance(server, Server):
+            server.observe(self._show_code, "server")
         row = widgets.Layout(flex_flow="row wrap")
         self.lay_out(
             self.prompt,
             self.stops,
-            widgets.HBox([self.max_tokens, self.min_tokens, self.ignore_eos], layout=row),
+            widgets.HBox([self.max_tokens, self.min_tokens, self.ignore_eos, self.skip_special], layout=row),
             widgets.HBox([self.run_button, self.cancel_button, self.route], layout=row),
             self.text,
             self.gauge,
             self.table,
             self.curve,
+            self.code,
         )
+        self._show_code()
 
     @property
     def server(self) -> Server:
@@ -130,7 +145,24 @@ class Stops(Asking):
     def ending(self) -> Ending:
         """What is asked for."""
         stop = tuple(_unescaped(line) for line in self.stops.value.split("\n") if line)
-        return Ending(self.max_tokens.value, stop, self.min_tokens.value, self.ignore_eos.value)
+        return Ending(
+            self.max_tokens.value, stop, self.min_tokens.value, self.ignore_eos.value, self.skip_special.value
+        )
+
+    def _show_code(self, _change: object = None) -> None:
+        asked = self.ending
+        try:
+            controls = Controls(
+                temperature=0, max_tokens=asked.max_tokens, stop=asked.stop or None,
+                min_tokens=asked.min_tokens or None, ignore_eos=asked.ignore_eos or None,
+                skip_special_tokens=None if asked.skip_special_tokens else False,
+            )  # fmt: skip
+            plan = chat_route(self.engine_name).plan(controls)
+            notes = [_("llama.cpp forbids the token that ends, vLLM lets it come: they write different texts.")]
+            self.show_call(self.code, plan, chat_messages(self.prompt.value), notes if asked.ignore_eos else ())
+            self.show_error(None)
+        except CourseError as error:
+            self.show_error(error)
 
     def accounts(self) -> dict[str, Account]:
         """What each route gives back of the answer made; a route is out where the tokens are too few to tell."""
@@ -166,9 +198,8 @@ class Stops(Asking):
         body = {"prompt": prompt, "temperature": 0, "n_predict": ending.max_tokens, "ignore_eos": ending.ignore_eos}
         whole = {**body, "n_predict": ending.max_tokens + MARGIN, "return_tokens": True}
         answer = ask(server, "/completion", whole)
-        spelled = props["eos_token"].encode()
         steps = [
-            Step(self._pieces[token] or (spelled if token == end else b""), not self._pieces[token], token == end)
+            Step(self._pieces[token] or _spelled(server, token), not self._pieces[token], token == end)
             for token in answer["tokens"]
         ]
         ends: list[float] = []
@@ -195,10 +226,20 @@ class Stops(Asking):
         accounts = self.accounts()
         told = accounts.get(self.route.value)
         self.text.value = (
-            _ending_html(self.made.steps, told) if told else escape(_("Generate again, with more tokens."))
+            _ending_html(self._texts(told), told) if told else escape(_("Generate again, with more tokens."))
         )
         self.gauge.value = _gauge_html(self.made, accounts[ROUTE].tokens if ROUTE in accounts else 0)
         self.table.value = _accounts_html(accounts) + facts_table(self._facts()) + _words_table()
+
+    def _texts(self, told: Account) -> list[bytes]:
+        """What the route that is looked at makes of each token it generated; of a special one, mostly nothing."""
+        assert self.made is not None
+        ending, steps = self.ending, self.made.steps[: told.tokens]
+        written = self.route.value.startswith("vLLM") and not ending.skip_special_tokens
+        return [
+            step.data if not step.special or (written and not ending.ended_by(step)) else b""  # the last one never
+            for step in steps
+        ]
 
     def _facts(self) -> list[tuple[str, str, str]]:
         seen = self.seen
@@ -256,9 +297,13 @@ def _forced(server: Server, tokens: list[int], token: int, n_probs: int) -> dict
     return dict(ask(server, "/completion", body)["completion_probabilities"][0])
 
 
-def _ending_html(steps: Sequence[Step], told: Account) -> str:
-    """The answer's tokens, what is cut struck out, the stop string marked."""
-    texts = [b"" if step.special else step.data for step in steps[: told.tokens]]
+def _spelled(server: Server, token: int) -> bytes:
+    """How a special token is written, which its bytes do not tell."""
+    return str(ask(server, "/detokenize", {"tokens": [token]})["content"]).encode()
+
+
+def _ending_html(texts: Sequence[bytes], told: Account) -> str:
+    """The answer token by token, what is cut struck out, the stop string marked."""
     stop_end = told.at + len((told.stop or "").encode()) if told.at is not None else -1
     kept = len(b"".join(texts)) - len(told.cut)
     at, parts = 0, []

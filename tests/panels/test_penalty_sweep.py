@@ -2,6 +2,7 @@
 
 import pytest
 
+import courselib
 from courselib.errors import SettingsError
 from courselib.panels.penalty_sweep import VALUES, PenaltySweep
 from tests.panels.conftest import click
@@ -62,3 +63,14 @@ def test_cancel_keeps_what_there_is(server):
 def test_an_empty_prompt(server):
     with pytest.raises(SettingsError, match="empty"):
         PenaltySweep(server, prompt=" ").run()
+
+
+def test_the_program_of_the_strongest_answer_and_what_is_not_honoured(server):
+    panel = PenaltySweep(server, control="dry_multiplier")
+    assert "dry_multiplier" in panel.code.programs["openai"] and not any("ignores" in note for note in panel.code.notes)
+    with courselib.launch("tgi-gateway", context=512) as gateway:
+        panel = PenaltySweep(gateway, control="dry_multiplier")
+        assert "dry" not in panel.code.programs["openai"]
+        assert any(note.startswith("dry_multiplier: ") and "nearest" in note for note in panel.code.notes)
+        panel.control.value = "presence_penalty"
+        assert any("plus 2 as repetition_penalty" in note for note in panel.code.notes)

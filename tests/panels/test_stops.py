@@ -1,5 +1,8 @@
 """The stop inspector on a real engine."""
 
+import contextlib
+import dataclasses
+import io
 import math
 
 import pytest
@@ -87,6 +90,34 @@ def test_more_stops_than_some_take(panel):
     assert accounts["TGI /generate"].reason == accounts["vLLM chat"].reason == "refused"
     assert "422" in panel.table.value
     panel.stops.value = before
+
+
+def test_the_program_gives_what_the_account_says(server):
+    panel = Stops(server, stop=("ari",), max_tokens=24)
+    account = panel.run()["llama.cpp chat"]
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(panel.code.programs["openai"], "shown", "exec"), {"__name__": "__main__"})
+    assert printed.getvalue().rstrip("\n") == account.text
+    panel.min_tokens.value, panel.skip_special.value = 5, False
+    assert {note.partition(":")[0] for note in panel.code.notes} >= {"min_tokens", "skip_special_tokens"}
+    panel.min_tokens.value = 30
+    assert "min_tokens" in panel._error.value
+    panel.min_tokens.value = 0
+    assert panel._error.value == ""
+
+
+def test_special_tokens_are_written_by_vllm_alone(server):
+    panel = Stops(server, stop=(), max_tokens=24)
+    panel.run()
+    before = panel.made
+    special = dataclasses.replace(before.steps[3], data=b"<|im_start|>", special=True)
+    panel.made = dataclasses.replace(before, steps=(*before.steps[:3], special, *before.steps[4:]))
+    panel.skip_special.value = False
+    for route, written in (("vLLM chat", True), (ROUTE, False), ("TGI chat", False)):
+        panel.route.value = route
+        assert ("im_start" in panel.text.value) == written
+        assert ("<|im_start|>" in panel.accounts()[route].text) == written
 
 
 def test_cancel(server):
