@@ -23,7 +23,10 @@ _WHERE = {
     "Deploy": "courselib.panels.deploy",
     "DoesItReally": "courselib.panels.does_it_really",
     "NextToken": "courselib.panels.next_token",
+    "Penalties": "courselib.panels.penalties",
+    "PenaltySweep": "courselib.panels.penalty_sweep",
     "Playground": "courselib.panels.playground",
+    "Stops": "courselib.panels.stops",
     "Walk": "courselib.panels.walk",
     "CourseError": "courselib.errors",
 }
@@ -36,8 +39,11 @@ __all__ = [
     "Deploy",
     "DoesItReally",
     "NextToken",
+    "Penalties",
+    "PenaltySweep",
     "Playground",
     "Server",
+    "Stops",
     "Walk",
     "__version__",
     "attach",
@@ -58,7 +64,10 @@ if TYPE_CHECKING:
     from courselib.panels.deploy import Deploy
     from courselib.panels.does_it_really import DoesItReally
     from courselib.panels.next_token import NextToken
+    from courselib.panels.penalties import Penalties
+    from courselib.panels.penalty_sweep import PenaltySweep
     from courselib.panels.playground import Playground
+    from courselib.panels.stops import Stops
     from courselib.panels.walk import Walk
 
 

@@ -13,7 +13,7 @@ PROMPTS = {"en": "Write a poem about rain.", "zh": "今天的天氣怎麼樣？"
 def cells(prompt):
     return (
         'import courselib\nserver = courselib.launch("llama.cpp", context=1024)',
-        f"from courselib.panels.penalties import Penalties\npanel = Penalties(server, prompt={prompt!r})\npanel",
+        f"panel = courselib.Penalties(server, prompt={prompt!r})\npanel",
     )
 
 
@@ -69,8 +69,7 @@ def test_narrow(open_notebook):
 def test_a_sweep(open_notebook, theme):
     notebook = open_notebook(
         cells(PROMPTS["en"])[0],
-        "from courselib.panels.penalty_sweep import PenaltySweep\n"
-        "sweep = PenaltySweep(server, seeds=1, max_tokens=48)\nsweep",
+        "sweep = courselib.PenaltySweep(server, seeds=1, max_tokens=48)\nsweep",
         theme=theme,
     )
     page = notebook.page

@@ -16,8 +16,7 @@ def test_what_is_cut_and_why_it_ended(open_notebook, theme, language):
     prompt, stop = ASKED[language]
     notebook = open_notebook(
         'import courselib\nserver = courselib.launch("llama.cpp", context=1024)',
-        "from courselib.panels.stops import Stops\n"
-        f"panel = Stops(server, prompt={prompt!r}, stop={stop!r}, max_tokens=24)\npanel",
+        f"panel = courselib.Stops(server, prompt={prompt!r}, stop={stop!r}, max_tokens=24)\npanel",
         theme=theme,
         height=1500,
     )
