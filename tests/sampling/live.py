@@ -12,11 +12,9 @@ from courselib.sampling.engines import LLAMA_CPP_ORDER
 
 # Something to repeat, for penalties and DRY, and many ways to go on.
 PROMPT = "Once upon a time there was a red cat, a red dog and a red"
-# vLLM computes a prompt anew for each token drawn, but for whole blocks, of 32 tokens, that it has in its cache.
-LONG_PROMPT = (
-    "In the garden of the old house by the river, the children told each other stories about animals of every size and"
-    f" colour. {PROMPT}"
-)
+# vLLM computes a prompt anew for each token drawn, but for whole blocks, of 32 tokens, that it has in its cache: this
+# one has a block and one token, which is a ninth of the work that eight more tokens would be.
+LONG_PROMPT = f"In the old garden by the river the children told each other long stories about animals. {PROMPT}"
 BLOCK = 32
 NUMBER = 24
 DRAWS = 2048

@@ -40,6 +40,7 @@ def told(server):
 
 
 def test_all_logits_are_told(told):
+    assert len(told.prompt) == live.BLOCK + 1, "drawing from it costs more than it need"
     assert told.remainder == 0
     assert told.offset is not None
     assert abs(np.exp(told.logprobs).sum() - 1) < 1e-6
