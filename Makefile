@@ -18,11 +18,11 @@ $(VENV)/.lab: pyproject.toml constraints.txt
 	@touch $@
 
 # llama.cpp as a library. A native build would use whatever the processor announces, and some machines announce
-# instructions (AMX) that they do not grant: it would crash at its first token.
+# instructions (AMX) that they do not grant: it would crash at its first token. What is for pictures is left out.
 native: $(VENV)/.native
 
 $(VENV)/.native: $(VENV)/.lab
-	CMAKE_ARGS="-DGGML_NATIVE=OFF" $(PIP) install --constraint constraints.txt --editable '.[native]'
+	CMAKE_ARGS="-DGGML_NATIVE=OFF -DLLAVA_BUILD=OFF" $(PIP) install --constraint constraints.txt --editable '.[native]'
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.lab
