@@ -112,6 +112,8 @@ class Engine(ABC):
     """One engine; see the module's text. Instances hold no state."""
 
     name: ClassVar[str]
+    # What it is, where its name does not say so.
+    about: ClassVar[str] = ""
     settings_type: ClassVar[type[EngineSettings]]
     causes: ClassVar[tuple[Cause, ...]] = ()
     # What the log says when a phase of the start begins, and what to call it, in order; none for a start of a second.

@@ -32,3 +32,9 @@ def get_engine(name: str) -> Engine:
     raise SettingsError(
         _("There is no engine {name!r}; choose one of {names}.").format(name=name, names=", ".join(names)) + hint
     )
+
+
+def engine_words(name: str) -> str:
+    """An engine's name for people, and what it is where the name does not say so; other names as they are."""
+    about = get_engine(name).about if name in engine_names() else ""
+    return f"{name} ({_(about)})" if about else name

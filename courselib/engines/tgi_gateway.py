@@ -103,6 +103,7 @@ class TgiGateway(Engine):
     """TGI's protocol in front of llama.cpp."""
 
     name = "tgi-gateway"
+    about = N_("TGI's protocol, llama.cpp's engine")
     settings_type = TgiGatewaySettings
     # The clients of TGI's own routes want the root, which serves OpenAI's routes to the hub's client as well.
     hub_path = ""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import ipywidgets as widgets
 
+from courselib.engines.registry import engine_words
 from courselib.errors import CourseError
 from courselib.i18n import _
 
@@ -74,12 +75,13 @@ class Panel(widgets.VBox):
 
     Args:
         title: the panel's name for people.
-        engine: the engine it talks to.
+        engine: the engine it talks to, or several, with commas between them.
         origin: where its numbers come from: measured, simulated, quoted or recorded.
     """
 
     def __init__(self, title: str, engine: str, origin: str) -> None:
         self.title, self.engine_name, self.origin = title, engine, origin
+        self._engines = ", ".join(engine_words(name) for name in engine.split(", "))
         self._model = ""
         self._header = widgets.HTML()
         self._error = widgets.HTML()
@@ -96,7 +98,7 @@ class Panel(widgets.VBox):
     def set_state_text(self, state: str) -> None:
         """Say in the header what the panel is doing."""
         self.state = state
-        engine = " · ".join(filter(None, (self.engine_name, self._model)))
+        engine = " · ".join(filter(None, (self._engines, self._model)))
         self._header.value = (
             f"<div class='cl-head'><span class='cl-title'>{escape(self.title)}</span>"
             f"<span>{escape(engine)}</span><span role='status' class='cl-state'>{escape(state)}</span>"
@@ -115,7 +117,7 @@ class Panel(widgets.VBox):
 
     def as_table(self) -> str:
         """The panel's state as plain text: for screen readers, static pages and tests."""
-        return f"{self.title} | {self.engine_name} | {self.state}"
+        return f"{self.title} | {self._engines} | {self.state}"
 
     def __repr__(self) -> str:
         # Fixed: it is what notebooks show where there is no front end, and outputs are compared.

@@ -111,6 +111,8 @@ def test_text_twin_and_fixed_repr(server, gateway):
     assert repr(panel) == "Compare(llama.cpp, tgi-gateway)"
     panel.ask(QUESTION)
     table = panel.as_table()
+    assert "tgi-gateway (TGI's protocol, llama.cpp's engine)" in table.splitlines()[0]
+    assert "tgi-gateway (TGI&#x27;s protocol, llama.cpp&#x27;s engine)" in panel._header.value
     for words in (
         "top_k",
         "40 (default)",
