@@ -68,13 +68,21 @@ class Tgi(Engine):
         assert isinstance(settings, TgiSettings)
         if settings.port is not None:  # before gigabytes of image are fetched
             check_port(settings.host, settings.port)
-        binary = _choose_binary(settings.binary)
-        token = settings.token or get_token()
-        ready = replace(settings, model=_hub_name_or_folder(settings.model), token=token, binary=binary)
-        ready = _prepare_docker(ready) if binary == DOCKER else _prepare_launcher(ready)
+        ready = replace(self.for_this_machine(settings), token=settings.token or get_token())
+        ready = _prepare_docker(ready) if ready.binary == DOCKER else _prepare_launcher(ready)
         for name, reason in ignored(ready).items():
             warnings.warn(_("TGI ignores {name}: {reason}.").format(name=name, reason=reason), stacklevel=3)
         return ready
+
+    def for_this_machine(self, settings: TgiSettings) -> TgiSettings:
+        """What was left open chosen for this machine; neither Docker nor the hub is asked.
+
+        Raises:
+            EngineMissing, ModelNotFound, SettingsError: what was asked for is not here, or breaks TGI's rules.
+        """
+        binary = _choose_binary(settings.binary)
+        ready = replace(settings, model=_hub_name_or_folder(settings.model), binary=binary)
+        return _choose_image(ready) if binary == DOCKER else ready
 
     def command(self, settings: EngineSettings, *, port: int, key: str) -> Command:
         """The launcher's flags, behind ``docker run`` or not; key and token go by environment, unseen by ``ps``."""
@@ -139,20 +147,25 @@ def _choose_binary(binary: str) -> str:
     return binary
 
 
-def _prepare_docker(settings: TgiSettings) -> TgiSettings:
-    """Choose image and GPUs for what this machine has, and make sure that the container can be started."""
-    tgi_docker.check_docker()
-    tgi_docker.published_host(settings.host)
+def _choose_image(settings: TgiSettings) -> TgiSettings:
+    """Image and GPUs for what this machine has; the rules are asked again, now that CPU or GPU is known."""
     gpus = environment.gpus()
     image = settings.image or (IMAGE if gpus else IMAGE + CPU_IMAGE)
     if settings.gpus == "auto":
         settings = replace(settings, gpus="all" if gpus and CPU_IMAGE not in image else None)
-    ready = replace(settings, image=image)  # the rules are asked again, now that CPU or GPU is known
-    _check_shards(ready, len(gpus))
-    if ready.container is not None:
-        tgi_docker.check_name(ready.container)
-    tgi_docker.ensure_image(image)
-    return ready
+    return replace(settings, image=image)
+
+
+def _prepare_docker(settings: TgiSettings) -> TgiSettings:
+    """Make sure that the container can be started."""
+    tgi_docker.check_docker()
+    tgi_docker.published_host(settings.host)
+    _check_shards(settings, len(environment.gpus()))
+    if settings.container is not None:
+        tgi_docker.check_name(settings.container)
+    assert settings.image is not None
+    tgi_docker.ensure_image(settings.image)
+    return settings
 
 
 def _prepare_launcher(settings: TgiSettings) -> TgiSettings:

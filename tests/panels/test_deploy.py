@@ -9,7 +9,9 @@ import time
 
 import pytest
 
-from courselib.errors import CourseError, OutOfMemory
+from courselib.engines.launch import launch
+from courselib.errors import CourseError, EngineMissing, OutOfMemory
+from courselib.panels import deploy
 from courselib.panels.deploy import Deploy, newest_lines
 from tests.engines.conftest import is_alive, wait_gone
 from tests.panels.conftest import click
@@ -131,6 +133,23 @@ def test_stop_breaks_off_a_start_and_leaves_nothing(desk):
 
 
 @pytest.mark.engine
+def test_stop_at_the_moment_of_the_first_token(desk, monkeypatch):
+    launched = []
+
+    def late(*engine, **settings):
+        launched.append(launch(*engine, **settings))
+        click(desk.stop_button)
+        return launched[0]
+
+    monkeypatch.setattr(deploy, "launch", late)
+    click(desk.start_button)
+    desk.wait(30)
+    wait_gone(launched[0].pid, launched[0].port)
+    assert desk.server is None and desk.state == "stopped"
+    assert not desk.start_button.disabled
+
+
+@pytest.mark.engine
 def test_a_start_that_fails_is_one_sentence():
     desk = Deploy(context=400_000_000)
     click(desk.start_button)
@@ -165,9 +184,94 @@ def test_two_clicks_start_one_server(desk):
 
 def test_text_twin_and_fixed_repr(desk):
     assert repr(desk) == "Deploy(engine='llama.cpp')"
-    assert "context         512" in desk.as_table()
+    assert "context        512" in desk.as_table()
 
 
 def test_a_wrong_setting_is_refused_at_once():
     with pytest.raises((CourseError, TypeError)):
         Deploy(contextt=1)
+
+
+class TestOtherEngines:
+    def test_tgis_rules_and_what_it_ignores(self):
+        desk = Deploy("tgi", max_total_tokens=2048)
+        assert "--max-total-tokens 2048" in terminal(desk)
+        desk.fields["max_input_tokens"].value = 4095
+        assert "`max_input_tokens`(4095) must be &lt; `max_total_tokens`(2048)" in desk._error.value
+        assert desk.start_button.disabled
+        desk.fields["max_input_tokens"].value = 1023
+        assert desk._error.value == ""
+        desk.fields["waiting_served_ratio"].value = 1.2
+        assert "waiting_served_ratio" in desk.facts.value and "prompts are read in chunks" in desk.facts.value
+        desk.fields["prefill_chunking"].value = False
+        assert "waiting_served_ratio" not in desk.facts.value
+        assert "PREFILL_CHUNKING=0" in terminal(desk)
+
+    def test_a_start_without_docker_is_one_sentence(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("PATH", str(tmp_path))
+        desk = Deploy("tgi")
+        click(desk.start_button)
+        with pytest.raises(EngineMissing):
+            desk.wait(30)
+        assert "Docker is not installed" in desk._error.value
+        assert desk.state == "stopped" and not desk.start_button.disabled
+
+    @pytest.mark.engine
+    def test_the_gateway(self):
+        desk = Deploy("tgi-gateway", context=512)
+        assert "--max-batch-total-tokens 512" in terminal(desk)
+        assert "protocol" in desk._header.value
+        server = started(desk)
+        try:
+            wait_until(lambda: "in RAM now" in desk.facts.value)
+            assert "predicted were 92.10 MiB" in desk.facts.value
+            assert server.hub().text_generation("The capital of France is", max_new_tokens=2)
+        finally:
+            click(desk.stop_button)
+            desk.wait(15)
+        wait_gone(server.pid, server.port)
+
+    def test_vllm_missing_is_said_with_the_command_that_installs_it(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("COURSELIB_CACHE", str(tmp_path))
+        monkeypatch.delenv("COURSELIB_VLLM_PYTHON", raising=False)
+        desk = Deploy("vllm")
+        assert "courselib install vllm" in desk._error.value and desk.start_button.disabled
+
+    def test_what_is_chosen_for_this_machine_and_refused_on_it(self, installed):
+        desk = Deploy("vllm", kv_cache_memory=64 << 20, block_size=32)
+        assert "--kv-cache-memory-bytes 67108864" in terminal(desk)
+        assert 'courselib.launch(\n    "vllm",' in desk.code.programs["Python"]
+        tokens = (64 << 20) // (32 * 23040) * 32
+        assert f"<td>{tokens}</td><td class='cl-quiet'>simulated" in desk.facts.value
+        desk.fields["dtype"].value = "float32"
+        assert f"<td>{(64 << 20) // (32 * 46080) * 32}</td>" in desk.facts.value
+        if "gpu_memory_utilization" in desk.facts.value:  # no GPU
+            assert desk.fields["gpu_memory_utilization"].disabled
+            assert "On the CPU" in desk.code.notes[0]
+            desk.fields["block_size"].value = 16
+            assert "multiples of 32" in desk._error.value and desk.start_button.disabled
+
+    @pytest.mark.engine
+    @pytest.mark.slow
+    def test_vllm_starts_phase_by_phase_with_the_tokens_predicted(self, installed):
+        desk = Deploy("vllm", max_model_len=256, kv_cache_memory=64 << 20)
+        seen = set()
+        desk._header.observe(lambda change: seen.add(change["new"]), "value")
+        click(desk.start_button)
+        desk.wait(280)
+        try:
+            assert any("starting: loading weights, " in header for header in seen)
+            wait_until(lambda: "in RAM now" in desk.facts.value)
+            told = desk.server.memory().kv_cache_tokens
+            assert f"<td>{told}</td><td class='cl-quiet'>measured: the engine&#x27;s log; predicted were {told}" in (
+                desk.facts.value
+            )
+        finally:
+            click(desk.stop_button)
+            desk.wait(30)
+        assert desk.state == "stopped"
+
+
+def test_an_engine_without_a_desk():
+    with pytest.raises(CourseError, match=r"no desk for 'sglang'.*llama\.cpp"):
+        Deploy("sglang")
