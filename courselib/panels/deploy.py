@@ -18,7 +18,7 @@ from courselib.errors import CourseError
 from courselib.i18n import N_, _
 from courselib.panels.base import Panel, button, escape, facts_table
 from courselib.panels.code_fold import CodeFold
-from courselib.panels.desks import desk_of
+from courselib.panels.desks import chosen, desk_of
 from courselib.panels.worker import Coalescer, Worker, thread
 
 MIB = 1 << 20
@@ -78,7 +78,7 @@ class Deploy(Panel):
         self._ticker = Coalescer(self._show_elapsed)
         grid = widgets.GridBox(
             list(self.fields.values()),
-            layout=widgets.Layout(grid_template_columns="repeat(auto-fill, minmax(300px, 1fr))"),
+            layout=widgets.Layout(grid_template_columns=f"repeat(auto-fill, minmax({self._desk.style[0]}, 1fr))"),
         )
         buttons = widgets.HBox([self.start_button, self.stop_button])
         self.lay_out(grid, self.code, buttons, self.facts, self.log_view)
@@ -91,7 +91,7 @@ class Deploy(Panel):
 
     def settings(self) -> dict[str, Any]:
         """What is chosen, as ``launch`` takes it."""
-        return {name: field.value for name, field in self.fields.items() if name not in self._unheard}
+        return {name: chosen(field) for name, field in self.fields.items() if name not in self._unheard}
 
     def _changed(self, _change: object = None) -> None:
         """A setting was moved."""

@@ -193,6 +193,16 @@ def test_a_wrong_setting_is_refused_at_once():
 
 
 class TestOtherEngines:
+    @pytest.mark.parametrize("engine", ["vllm", "tgi", "tgi-gateway"])
+    def test_what_is_left_open_is_named_and_not_set(self, engine):
+        desk = Deploy(engine)
+        left = [name for name, field in desk.fields.items() if getattr(field, "value", 0) == ""]
+        assert len(left) >= 2 and all(desk.fields[name].label for name in left)
+        assert {desk.settings()[name] for name in left if name in desk.settings()} == {None}
+        field = desk.fields[left[0]]
+        field.index = 1
+        assert desk.settings()[left[0]] is not None
+
     def test_tgis_rules_and_what_it_ignores(self):
         desk = Deploy("tgi", max_total_tokens=2048)
         assert "--max-total-tokens 2048" in terminal(desk)

@@ -3,9 +3,9 @@
 from courselib.errors import SettingsError
 from courselib.i18n import _
 from courselib.panels.desks import llamacpp, tgi, tgi_gateway, vllm
-from courselib.panels.desks.base import EngineDesk, Preview
+from courselib.panels.desks.base import EngineDesk, Preview, chosen
 
-__all__ = ["EngineDesk", "Preview", "desk_of"]
+__all__ = ["EngineDesk", "Preview", "chosen", "desk_of"]
 
 DESKS = {desk.engine.name: desk for desk in (llamacpp.DESK, vllm.DESK, tgi.DESK, tgi_gateway.DESK)}
 

@@ -13,9 +13,12 @@ from courselib.engines.base import Engine
 from courselib.i18n import _
 from courselib.models import CATALOGUE
 
-WIDE = {"description_width": "130px"}
+# How wide a field is, and its name's share of that.
+WIDE = ("300px", "130px")
 # For settings that take more letters.
-WIDER = {"description_width": "180px"}
+WIDER = ("390px", "180px")
+# Stands in a list for None, which ipywidgets takes for nothing chosen.
+UNSET = ""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class EngineDesk(ABC):
     """One engine, as the desk sees it. Instances hold no state."""
 
     engine: ClassVar[Engine]
+    style: ClassVar[tuple[str, str]] = WIDE
     # Settings that nothing honours without a GPU.
     gpu_only: ClassVar[tuple[str, ...]] = ()
 
@@ -57,22 +61,23 @@ class EngineDesk(ABC):
         """
 
 
-def model_field(settings: Any, style: Mapping[str, str] = WIDE) -> widgets.Combobox:
+def model_field(settings: Any, style: tuple[str, str] = WIDE) -> widgets.Combobox:
     """Where a model is named: one of the catalogue, or whatever else the engine takes."""
     options = [model.name for model in CATALOGUE]
     return widgets.Combobox(options=options, value=settings.model, ensure_option=False, **common("model", style))
 
 
 def choice(
-    settings: Any, name: str, options: Sequence[Any], style: Mapping[str, str] = WIDE, *, unset: str = ""
+    settings: Any, name: str, options: Sequence[Any], style: tuple[str, str] = WIDE, *, unset: str = ""
 ) -> widgets.Dropdown:
     """A list; what the settings hold is in it. ``unset`` is what None is called, where that can be chosen."""
     value = getattr(settings, name)
-    known = [option[1] if isinstance(option, tuple) else option for option in options]
-    options = [*([(unset, None)] if unset else []), *options]
-    if value not in known and not (unset and value is None):
-        options = [*options, value]
-    return widgets.Dropdown(options=options, value=value, **common(name, style))
+    pairs = [option if isinstance(option, tuple) else (str(option), option) for option in options]
+    if value is None:
+        value = UNSET
+    elif value not in [known for _label, known in pairs]:
+        pairs.append((str(value), value))
+    return widgets.Dropdown(options=[*([(unset, UNSET)] if unset else []), *pairs], value=value, **common(name, style))
 
 
 def slider(settings: Any, name: str, low: int, high: int, *, unset: int = 0) -> widgets.IntSlider:
@@ -82,14 +87,20 @@ def slider(settings: Any, name: str, low: int, high: int, *, unset: int = 0) -> 
     return widgets.IntSlider(value=value, min=low, max=max(high, value), **common(name, WIDE))
 
 
-def check(settings: Any, name: str, style: Mapping[str, str] = WIDE) -> widgets.Checkbox:
+def check(settings: Any, name: str, style: tuple[str, str] = WIDE) -> widgets.Checkbox:
     """Yes or no."""
     return widgets.Checkbox(value=getattr(settings, name), indent=True, **common(name, style))
 
 
-def common(name: str, style: Mapping[str, str]) -> dict[str, Any]:
+def common(name: str, style: tuple[str, str]) -> dict[str, Any]:
     """What all fields of a desk have."""
-    return {"description": name, "style": dict(style), "layout": widgets.Layout(width="300px")}
+    width, described = style
+    return {"description": name, "style": {"description_width": described}, "layout": widgets.Layout(width=width)}
+
+
+def chosen(field: widgets.Widget) -> Any:
+    """What a field holds, as a setting."""
+    return None if field.value == UNSET and isinstance(field, widgets.Dropdown) else field.value
 
 
 def key_note(variable: str) -> str:

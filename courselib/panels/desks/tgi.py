@@ -23,6 +23,7 @@ class TgiDesk(EngineDesk):
     """TGI: its rules are checked as settings change; a start needs Docker or its launcher."""
 
     engine = ENGINE
+    style = WIDER
     gpu_only = ("quantize",)
 
     def fields(self, settings: TgiSettings) -> dict[str, widgets.Widget]:

@@ -25,6 +25,7 @@ class TgiGatewayDesk(EngineDesk):
     """The gateway: the command's flags are TGI's."""
 
     engine = ENGINE
+    style = WIDER
 
     def fields(self, settings: TgiGatewaySettings) -> dict[str, widgets.Widget]:
         """A control for each of TGI's limits."""

@@ -32,6 +32,7 @@ class VllmDesk(EngineDesk):
     """vLLM: what is left open is chosen for this machine, and the KV cache's tokens follow from its bytes."""
 
     engine = ENGINE
+    style = WIDER
     gpu_only = ("gpu_memory_utilization",)
 
     def fields(self, settings: VllmSettings) -> dict[str, widgets.Widget]:
