@@ -157,17 +157,21 @@ class Server:
         try:
             answer = self.http.get("/v1/models")
         except httpx.HTTPError as error:
-            self._check_process(DEATH_NOTICED_S)
-            raise Unreachable(
-                _("Nobody answers at {url}; make sure that the server runs and that the address is right.").format(
-                    url=self.url
-                ),
-                details=str(error),
-            ) from None
+            raise self._silence(error) from None
         if answer.status_code in (401, 403):
             raise Unauthorized(
                 _("The server at {url} wants another key; pass the one it was started with.").format(url=self.url)
             )
+
+    def _silence(self, error: Exception) -> Unreachable:
+        """Why nobody answers; raises EngineDied if it is that."""
+        self._check_process(DEATH_NOTICED_S)
+        return Unreachable(
+            _("Nobody answers at {url}; make sure that the server runs and that the address is right.").format(
+                url=self.url
+            ),
+            details=str(error),
+        )
 
     def _check_process(self, wait_s: float = 0) -> None:
         code = self._process.returncode(wait_s) if self._process else None
@@ -190,9 +194,18 @@ class Server:
         return self.engine.memory(self.logs(), self._process.rss_bytes())
 
     def metrics(self) -> Metrics:
-        """What the server counts about itself, on one scale for all engines."""
+        """What the server counts about itself, on one scale for all engines.
+
+        Raises:
+            EngineDied, Unreachable, Unauthorized: as ``check``.
+        """
+        import httpx
+
         self.check()
-        return self.engine.metrics(self.http)
+        try:
+            return self.engine.metrics(self.http)
+        except httpx.TransportError as error:  # it has ended since
+            raise self._silence(error) from None
 
     def wait(self) -> int:
         """Wait until the server ends by itself; returns its exit code (0 at once for an attached one)."""

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import signal
 import sys
 
 import psutil
@@ -9,6 +10,7 @@ import pytest
 
 import courselib
 from courselib.engines.llamacpp import LlamaCppSettings, kv_cache_bytes
+from courselib.errors import EngineDied
 from courselib.models import gguf_header, resolve
 
 pytestmark = pytest.mark.engine
@@ -72,6 +74,19 @@ def test_metrics_count_what_was_generated(server):
     assert after.generated_tokens - before.generated_tokens == 7
     assert after.running == 0
     assert after.tokens_per_s > 1
+
+
+def test_an_engine_that_dies_while_its_metrics_are_read(monkeypatch):
+    with courselib.launch("llama.cpp", context=256) as server:
+        read = server.engine.metrics
+
+        def die_first(http):
+            os.kill(server.pid, signal.SIGKILL)
+            return read(http)
+
+        monkeypatch.setattr(type(server.engine), "metrics", lambda _engine, http: die_first(http))
+        with pytest.raises(EngineDied, match="has ended"):
+            server.metrics()
 
 
 def test_attach_finds_out_the_engine(server):
