@@ -36,5 +36,5 @@ def get_engine(name: str) -> Engine:
 
 def engine_words(name: str) -> str:
     """An engine's name for people, and what it is where the name does not say so; other names as they are."""
-    about = get_engine(name).about if name in engine_names() else ""
+    about = next((point.load().about for point in entry_points(group=GROUP, name=name)), "")
     return f"{name} ({_(about)})" if about else name

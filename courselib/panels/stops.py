@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -19,10 +18,11 @@ from courselib.panels.base import button, escape, facts_table
 from courselib.panels.code_fold import CodeFold
 from courselib.panels.figure import Picture
 from courselib.panels.source import Asking
+from courselib.panels.stops_view import Made, accounts_html, ending_html, gauge_html, room, words_table
 from courselib.panels.worker import Worker
-from courselib.sampling.text_stops import DIALECTS, REASONS, Account, Ending, Step, account, finish_table
+from courselib.sampling.text_stops import DIALECTS, Account, Ending, Step, account
 from courselib.stream import chat_messages
-from courselib.text import show, spans
+from courselib.text import show
 
 if TYPE_CHECKING:
     from courselib.panels.deploy import Deploy
@@ -31,24 +31,6 @@ ROUTE = "llama.cpp /completion"
 # What the library may generate beyond its limit to make a character whole.
 MARGIN = 4
 WHOLE_VOCABULARY = 1 << 20
-STYLE = """<style>
-.cl-ending { white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.8; }
-.cl-ending .cl-token { border-left: 1px solid var(--jp-border-color1, #8888); padding-left: 1px; }
-.cl-ending .cl-stop { background: rgba(230, 159, 0, .4); }
-.cl-ending .cl-cut { text-decoration: line-through; opacity: .65; }
-.cl-gauge { display: flex; height: 18px; border: 1px solid currentColor; border-radius: 4px; overflow: hidden; }
-.cl-gauge > div { min-width: 1px; }
-</style>"""
-
-
-@dataclass(frozen=True)
-class Made:
-    """An answer made without stop strings: its tokens, the probability of the end in place of each, and the room."""
-
-    prompt_tokens: int
-    context: int
-    steps: tuple[Step, ...]
-    ends: tuple[float, ...]
 
 
 class Stops(Asking):
@@ -101,7 +83,7 @@ class Stops(Asking):
         self.cancel_button.disabled = True
         self.route = widgets.Dropdown(options=list(DIALECTS), value=ROUTE, description=_("seen by"), style=label)
         self.route.add_class("cl-route")
-        self.text, self.gauge, self.table = widgets.HTML(), widgets.HTML(), widgets.HTML(value=_words_table())
+        self.text, self.gauge, self.table = widgets.HTML(), widgets.HTML(), widgets.HTML(value=words_table())
         self.text.add_class("cl-ending-view")
         self.table.add_class("cl-accounts")
         self.curve, self.code = widgets.VBox(), CodeFold()
@@ -226,10 +208,10 @@ class Stops(Asking):
         accounts = self.accounts()
         told = accounts.get(self.route.value)
         self.text.value = (
-            _ending_html(self._texts(told), told) if told else escape(_("Generate again, with more tokens."))
+            ending_html(self._texts(told), told) if told else escape(_("Generate again, with more tokens."))
         )
-        self.gauge.value = _gauge_html(self.made, accounts[ROUTE].tokens if ROUTE in accounts else 0)
-        self.table.value = _accounts_html(accounts) + facts_table(self._facts()) + _words_table()
+        self.gauge.value = gauge_html(self.made, accounts[ROUTE].tokens if ROUTE in accounts else 0)
+        self.table.value = accounts_html(accounts) + facts_table(self._facts()) + words_table()
 
     def _texts(self, told: Account) -> list[bytes]:
         """What the route that is looked at makes of each token it generated; of a special one, mostly nothing."""
@@ -280,7 +262,7 @@ class Stops(Asking):
         for route, told in self.accounts().items():
             lines.append(f"{route}: {told.text!r} | cut {show(told.cut)!r} | {DIALECTS[route].word(told.reason)}")
         if self.made:
-            lines.append(_room(self.made, len(self.made.steps)))
+            lines.append(room(self.made, len(self.made.steps)))
             lines += [
                 f"{show(step.data)!r} {end:.2e}" for step, end in zip(self.made.steps, self.made.ends, strict=True)
             ]
@@ -300,67 +282,6 @@ def _forced(server: Server, tokens: list[int], token: int, n_probs: int) -> dict
 def _spelled(server: Server, token: int) -> bytes:
     """How a special token is written, which its bytes do not tell."""
     return str(ask(server, "/detokenize", {"tokens": [token]})["content"]).encode()
-
-
-def _ending_html(texts: Sequence[bytes], told: Account) -> str:
-    """The answer token by token, what is cut struck out, the stop string marked."""
-    stop_end = told.at + len((told.stop or "").encode()) if told.at is not None else -1
-    kept = len(b"".join(texts)) - len(told.cut)
-    at, parts = 0, []
-    for span in spans(texts):
-        parts.append("<span class='cl-token'>")
-        for character in span.text:
-            css = "cl-cut" if at >= kept else ""
-            css += " cl-stop" if told.at is not None and told.at <= at < stop_end else ""
-            parts.append(f"<span class='{css}'>{escape(character)}</span>" if css else escape(character))
-            at += len(character.encode())
-        parts.append("</span>")
-    return f"{STYLE}<div class='cl-ending' tabindex='0'>{''.join(parts)}</div>"
-
-
-def _room(made: Made, answer: int) -> str:
-    return _("prompt {prompt}, answer {answer}, free {free} of {context} tokens").format(
-        prompt=made.prompt_tokens, answer=answer, free=made.context - made.prompt_tokens - answer, context=made.context
-    )
-
-
-def _gauge_html(made: Made, answer: int) -> str:
-    words = escape(_room(made, answer))
-    parts = "".join(
-        f"<div style='width: {100 * share / made.context:.2f}%; background: {colour}'></div>"
-        for share, colour in ((made.prompt_tokens, "#0072b2"), (answer, "#e69f00"))
-    )
-    return f"{STYLE}<div class='cl-gauge' role='img' aria-label='{words}'>{parts}</div><div>{words}</div>"
-
-
-def _accounts_html(accounts: dict[str, Account]) -> str:
-    heads = (_("route"), _("gives back"), _("cut"), _("stop string"), _("tokens"), _("finish reason"))
-    rows = []
-    for route, told in accounts.items():
-        stop = _("{stop}, kept") if told.kept else _("{stop}, dropped")
-        rows.append(
-            (
-                route,
-                repr(told.text[-40:]),
-                repr(show(told.cut)) if told.cut else "",
-                stop.format(stop=repr(told.stop)) if told.stop is not None else "",
-                str(told.tokens),
-                DIALECTS[route].word(told.reason),
-            )
-        )
-    return _table(heads, rows)
-
-
-def _words_table() -> str:
-    heads = (_("route"), *(_(words) for words in REASONS.values()), _("told apart by"))
-    title = escape(_("Finish reasons of all routes"))
-    return f"<details><summary>{title}</summary>{_table(heads, finish_table())}</details>"
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in heads)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<div style='overflow-x: auto'><table class='cl-facts'><tr>{head}</tr>{body}</table></div>"
 
 
 def _escaped(text: str) -> str:

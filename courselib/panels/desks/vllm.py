@@ -89,9 +89,11 @@ def _predicted(settings: PreparedVllm, *, on_cpu: bool) -> dict[str, int]:
         header = gguf_header(locate(settings.model))
     except ModelError:
         return {}
-    value_bytes = vllm_checks.BYTES.get(settings.dtype, 2)  # auto: the model's own format, of two bytes
-    per_token = header.layers * header.kv_heads * (header.key_length + header.value_length) * value_bytes
-    return {"kv_cache_tokens": settings.kv_cache_memory // (block * per_token) * block}
+    config = {
+        "num_hidden_layers": header.layers, "num_key_value_heads": header.kv_heads, "head_dim": header.key_length
+    }  # fmt: skip
+    per_token = vllm_checks.kv_bytes_per_token(config, settings.dtype)
+    return {"kv_cache_tokens": settings.kv_cache_memory // (block * per_token) * block} if per_token else {}
 
 
 DESK = VllmDesk()
