@@ -18,11 +18,13 @@ $(VENV)/.lab: pyproject.toml constraints.txt
 	@touch $@
 
 # llama.cpp as a library. A native build would use whatever the processor announces, and some machines announce
-# instructions (AMX) that they do not grant: it would crash at its first token. What is for pictures is left out.
+# instructions (AMX) that they do not grant: it would crash at its first token. What is for pictures is left out, and
+# what is for llama.cpp's own programs.
+native_flags := -DGGML_NATIVE=OFF -DLLAVA_BUILD=OFF '-DCMAKE_PROJECT_INCLUDE=$(CURDIR)/native.cmake'
 native: $(VENV)/.native
 
 $(VENV)/.native: $(VENV)/.lab
-	CMAKE_ARGS="-DGGML_NATIVE=OFF -DLLAVA_BUILD=OFF" $(PIP) install --constraint constraints.txt --editable '.[native]'
+	CMAKE_ARGS="$(native_flags)" $(PIP) install --constraint constraints.txt --editable '.[native]'
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.lab

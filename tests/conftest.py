@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+import courselib
 from courselib.engines import vllm_environment
 from courselib.errors import EngineMissing
 
@@ -22,3 +23,11 @@ def installed():
         if os.environ.get("COURSELIB_REQUIRE_VLLM") == "1":
             pytest.fail(f"COURSELIB_REQUIRE_VLLM=1, but: {error.message}")
         pytest.skip(error.message)
+
+
+@pytest.fixture(scope="session")
+def vllm_server(installed):
+    """One vLLM for all tests that only ask it something: it takes half a minute to start."""
+    options = {"max_model_len": 512, "kv_cache_memory": 128 << 20, "block_size": 32}
+    with courselib.launch("vllm", max_logprobs=-1, **options) as server:
+        yield server

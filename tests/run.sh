@@ -6,22 +6,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=.venv/bin
 
-find_chromium() { command -v chromium || command -v chromium-browser || command -v google-chrome || true; }
-if [ -z "$(find_chromium)" ] && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
-  echo "Installing chromium for the browser tests…"
-  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk >/dev/null
-fi
-COURSELIB_CHROMIUM="${COURSELIB_CHROMIUM:-$(find_chromium)}"
-export COURSELIB_CHROMIUM
-
+tests/install.sh
 if [ "${CI:-}" = true ]; then
-  $bin/courselib install vllm
   export COURSELIB_REQUIRE_VLLM=1
-  # TGI's older client wants a huggingface_hub that the course is too new for.
-  older=.venvs/text_generation
-  [ -x $older/bin/python ] || "${PYTHON:-python3}" -m venv $older
-  $older/bin/python -m pip --disable-pip-version-check install --quiet "text-generation==0.7.0"
-  export COURSELIB_TEXT_GENERATION_PYTHON="$PWD/$older/bin/python"
+  export COURSELIB_TEXT_GENERATION_PYTHON="$PWD/.venvs/text_generation/bin/python"
 fi
 
 $bin/ruff check .

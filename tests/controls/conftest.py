@@ -11,7 +11,7 @@ from courselib.engines.vllm_model import find_model
 from courselib.errors import EngineMissing
 from tests.controls.live import HttpRoute, LlamaRoute, SamplingParamsRoute, start_library
 
-MIB = 1 << 20
+# Of the vLLM that all tests share, too.
 CONTEXT = 512
 SERVERS = {"llama.cpp": "llamacpp_server", "TGI": "gateway_server", "vLLM": "vllm_server"}
 
@@ -25,12 +25,6 @@ def llamacpp_server():
 @pytest.fixture(scope="package")
 def gateway_server():
     with courselib.launch("tgi-gateway", context=CONTEXT) as server:
-        yield server
-
-
-@pytest.fixture(scope="package")
-def vllm_server(installed):
-    with courselib.launch("vllm", max_model_len=CONTEXT, kv_cache_memory=64 * MIB) as server:
         yield server
 
 

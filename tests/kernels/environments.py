@@ -53,3 +53,8 @@ def _base_python(wanted: str) -> str:
 
 def _works(python: str) -> bool:
     return subprocess.run([python, "-c", "import ensurepip"], capture_output=True, check=False).returncode == 0
+
+
+if __name__ == "__main__":
+    for made in PINS:
+        kernel_python(made)

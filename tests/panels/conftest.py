@@ -27,13 +27,6 @@ def server():
         yield running
 
 
-@pytest.fixture(scope="package")
-def vllm_server(installed):
-    """One vLLM that tells all log-probabilities."""
-    with courselib.launch("vllm", max_model_len=256, kv_cache_memory=128 * 2**20, max_logprobs=-1) as running:
-        yield running
-
-
 def click(button):
     """Press a button as the browser does; ``button.click()`` would swallow errors."""
     button._handle_custom_msg({"event": "click"}, [])

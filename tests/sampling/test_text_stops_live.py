@@ -17,7 +17,6 @@ from courselib.sampling.text_stops import DIALECTS, Ending, Step, account
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(300)]
 
 MAX_TOKENS = 8
-MIB = 1 << 20
 CHAT = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 # The model is sure of how these go on: an engine that has some of a prompt in its cache computes with other roundings,
 # and where two tokens are nearly as likely may take the other one.
@@ -219,9 +218,7 @@ def engine(request, llama):
         yield Library(llm)
         llm.close()
     else:
-        request.getfixturevalue("installed")
-        with courselib.launch("vllm", max_model_len=512, kv_cache_memory=64 * MIB, block_size=32) as server:
-            yield Vllm(server)
+        yield Vllm(request.getfixturevalue("vllm_server"))
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,9 @@ import pytest
 
 import courselib
 from courselib import errors
+from courselib.controls.controls import Controls
+from courselib.controls.route import Verdict
+from courselib.controls.routes import ROUTES
 from courselib.stream import ChatStream, chat_messages
 from tests.engines.conftest import is_listening
 
@@ -69,6 +72,19 @@ def test_the_hubs_client_names_a_model_of_its_own_that_vllm_refuses(server):
     assert caught.value.response.status_code == 404
     other_way = server.hub().chat_completion(QUESTION, max_tokens=4, extra_body={"model": NAME})
     assert other_way.usage.completion_tokens == 4
+
+
+@pytest.mark.parametrize("name", ["vLLM chat", "vLLM completions"])
+@pytest.mark.parametrize(("number", "taken"), [(20, True), (21, False)])
+def test_log_probabilities_as_many_as_the_table_says(server, name, number, taken):
+    route = ROUTES[name]
+    line = route.plan(Controls(logprobs=number)).line("logprobs")
+    assert (line.verdict is Verdict.REFUSED) != taken
+    spelled = route.table["logprobs"].write(number)
+    prompt = QUESTION if route.takes == "messages" else "One, two,"
+    body = {**route.body(route.plan(Controls(max_tokens=1)), prompt, server.model), **spelled}
+    reply = server.http.post(route.path, json=body, timeout=60)
+    assert (reply.status_code == 200) == taken, reply.text
 
 
 def test_streaming_with_the_tokens_bytes(server):
