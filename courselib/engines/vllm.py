@@ -74,12 +74,14 @@ class Vllm(Engine):
         assert isinstance(settings, VllmSettings)
         program = str(Path(settings.python).with_name("vllm")) if settings.python else "vllm"
         run = [program, "serve", settings.model, *_flags(settings, port)]
-        bind = {vllm_environment.BIND: settings.cpus} if settings.cpus else {}
+        variables = {vllm_environment.BIND: settings.cpus} if settings.cpus else {}
+        if not getattr(settings, "compiler", True):
+            variables[vllm_environment.NO_COMPILER] = "1"
         return Command(
             run=run,
-            shown=[*(f"{name}={value}" for name, value in bind.items()), *run],
+            shown=[*(f"{name}={value}" for name, value in variables.items()), *run],
             # All files are here already; and nothing is reported to vLLM's makers, which is its default.
-            environment={**bind, "VLLM_API_KEY": key, "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"},
+            environment={**variables, "VLLM_API_KEY": key, "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"},
             notes=getattr(settings, "notes", ()),
         )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 from courselib import environment
-from courselib.engines.vllm_environment import INSTALL, VllmEnvironment
+from courselib.engines.vllm_environment import INSTALL, NO_COMPILER, VllmEnvironment
 from courselib.engines.vllm_settings import PreparedVllm, VllmSettings
 from courselib.errors import EngineMissing
 from courselib.i18n import _
@@ -121,6 +121,14 @@ def _for_cpu(settings: PreparedVllm, machine: Machine) -> PreparedVllm:
     if settings.enforce_eager is None:
         settings = replace(settings, enforce_eager=True)
         notes.append(_("Eager: on a CPU, compiling takes a minute at each start and makes the model a tenth quicker."))
+    if settings.enforce_eager:
+        settings = replace(settings, compiler=False)
+        notes.append(
+            _(
+                "{name}=1, since eager mode still compiles some helpers when they are first used: the first answer with"
+                " log-probabilities would wait 15 s for that, measured on two cores."
+            ).format(name=NO_COMPILER)
+        )
     if settings.cpus is None and settings.tensor_parallel_size == 1:
         settings = replace(settings, cpus=machine.cpus)
     if settings.kv_cache_memory is None and settings.gpu_memory_utilization is None:

@@ -88,9 +88,15 @@ class VllmSettings(EngineSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedVllm(VllmSettings):
-    """Settings that fit this machine; ``notes`` says what was chosen and why, a sentence each."""
+    """Settings that fit this machine.
+
+    Args:
+        notes: what was chosen and why, a sentence each.
+        compiler: whether torch may compile anything at all.
+    """
 
     notes: tuple[str, ...] = ()
+    compiler: bool = True
 
 
 def _check_bytes(name: str, value: object) -> None:

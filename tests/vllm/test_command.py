@@ -81,6 +81,13 @@ def test_cores_are_shown_since_they_change_the_speed():
     assert "VLLM_CPU_OMP_THREADS_BIND" not in command().environment
 
 
+def test_no_compiler_is_shown_since_it_changes_when_answers_come():
+    made = ENGINE.command(PreparedVllm(compiler=False, cpus="0-1"), port=1, key="k")
+    assert made.environment["TORCHDYNAMO_DISABLE"] == "1"
+    assert made.line().startswith("VLLM_CPU_OMP_THREADS_BIND=0-1 TORCHDYNAMO_DISABLE=1 vllm serve ")
+    assert "TORCHDYNAMO_DISABLE" not in command().environment
+
+
 def test_the_program_is_that_of_the_environment():
     assert command(python="/env/bin/python").run[:2] == ["/env/bin/vllm", "serve"]
 

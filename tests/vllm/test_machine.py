@@ -26,6 +26,15 @@ def test_what_was_asked_for_is_kept_and_not_explained():
     assert not any("Eager" in note or "KV cache" in note for note in ready.notes)
 
 
+def test_eager_mode_compiles_nothing_and_says_so():
+    for chosen in (prepared(CPU), prepared(CPU, enforce_eager=True)):
+        assert not chosen.compiler
+        assert any("TORCHDYNAMO_DISABLE=1" in note for note in chosen.notes)
+    for other in (prepared(CPU, enforce_eager=False), prepared(H100, enforce_eager=True)):
+        assert other.compiler
+        assert not any("TORCHDYNAMO" in note for note in other.notes)
+
+
 def test_a_share_of_memory_asked_for_is_not_overruled_by_bytes():
     assert prepared(CPU, gpu_memory_utilization=0.2).kv_cache_memory is None
 
