@@ -83,27 +83,36 @@ def amx_granted() -> bool:
     return bool(ctypes.CDLL(None).syscall(arch_prctl, request_permission, tile_data) == 0)
 
 
-def _ask(*command: str) -> str | None:
-    """A program's answer, or ``None`` when it is missing, fails or hangs."""
-    if not shutil.which(command[0]):
+def _ask(*command: str, once: bool = False) -> str | None:
+    """A program's answer, or ``None`` when it is missing, fails or hangs; ``once`` if it cannot change meanwhile."""
+    program = shutil.which(command[0])
+    if not program:
         return None
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, check=True)
+        return (_answer_once if once else _answer)(program, *command[1:])
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def _answer(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, check=True)
     return done.stdout.strip()
+
+
+# What fails is asked again: ``cache`` keeps no exceptions.
+_answer_once = cache(_answer)
 
 
 def gpus() -> list[Gpu]:
     """NVIDIA GPUs, empty where there is none or no driver."""
-    answer = _ask("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits")
+    answer = _ask("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits", once=True)
     rows = [line.rsplit(",", 1) for line in (answer or "").splitlines()]
     return [Gpu(name.strip(), int(memory)) for name, memory in rows if memory.strip().isdigit()]
 
 
 def compute_capability() -> float | None:
     """CUDA compute capability of the least of the GPUs; ``None`` where there is none or the driver does not tell."""
-    answer = _ask("nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader")
+    answer = _ask("nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader", once=True)
     numbers = re.findall(r"^\d+\.\d+$", answer or "", re.MULTILINE)
     return min(map(float, numbers), default=None)
 
