@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from courselib.choosing_facts import ENGINES, FACTS, LLAMA_CPP, OTHERS, TGI, VLLM, Fact, Other
+from courselib.choosing_facts import ENGINES, FACTS, LLAMA_CPP, OTHERS, VLLM, Fact, Other
 from courselib.errors import SettingsError
 from courselib.i18n import N_, _
 
@@ -38,6 +38,8 @@ QUESTIONS: dict[str, dict[str, str]] = {
 }
 COURSE_MODELS = {"small": "smollm2-135m", "medium": "smollm2-1.7b", "large": "smollm2-1.7b"}
 EXAMPLE_GPUS = 2
+# The only one of the course whose attention heads, 32, can be shared out between two; the others have 9 and 15.
+SHARED_MODEL = "smollm2-1.7b"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +122,8 @@ def others(needs: Needs) -> tuple[Other, ...]:
 
 def launch_settings(engine: str, needs: Needs) -> dict[str, Any]:
     """Settings of ``courselib.launch`` to begin with."""
-    settings: dict[str, Any] = {"model": COURSE_MODELS[needs.model]}
+    shared = engine != LLAMA_CPP and needs.hardware == "gpus"
+    settings: dict[str, Any] = {"model": SHARED_MODEL if shared else COURSE_MODELS[needs.model]}
     if engine == LLAMA_CPP:
         slots = {"one": 1, "few": 4, "many": 16}[needs.users]
         if slots > 1:
@@ -128,9 +131,9 @@ def launch_settings(engine: str, needs: Needs) -> dict[str, Any]:
     elif engine == VLLM:
         if needs.users != "one":
             settings["max_num_seqs"] = {"few": 8, "many": 64}[needs.users]
-        if needs.hardware == "gpus":
+        if shared:
             settings["tensor_parallel_size"] = EXAMPLE_GPUS
-    elif engine == TGI and needs.hardware == "gpus":
+    elif shared:
         settings["num_shard"] = EXAMPLE_GPUS
     return settings
 

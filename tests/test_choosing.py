@@ -10,6 +10,7 @@ from courselib.choosing_facts import ENGINES, FACTS, OTHERS, SOURCES
 from courselib.engines.launch import make_settings
 from courselib.engines.registry import get_engine
 from courselib.errors import SettingsError
+from tests.vllm.machines import H100, SMOLLM2, prepared
 
 OPERATIONS = [(), ("kubernetes",), ("prometheus",), ("ray",), ("kubernetes", "prometheus", "ray")]
 
@@ -103,9 +104,24 @@ def test_tgis_state_is_always_said():
         assert any("vLLM, SGLang, llama.cpp and MLX" in text for text in said)
 
 
+def test_several_gpus_share_a_model_whose_heads_they_can_divide():
+    shared = launch_settings("vllm", Needs(hardware="gpus"))
+    # As its model card has it.
+    assert prepared(H100, {**SMOLLM2, "num_attention_heads": 32}, **without_model(shared)).tensor_parallel_size == 2
+    with pytest.raises(SettingsError, match="does not divide the model's 9 attention heads"):
+        prepared(H100, SMOLLM2, **without_model(shared))
+    models = {launch_settings(engine, Needs(hardware="gpus"))["model"] for engine in ("vllm", "tgi")}
+    assert models == {shared["model"]} == {"smollm2-1.7b"}
+    assert launch_settings("llama.cpp", Needs(hardware="gpus"))["model"] == "smollm2-135m"
+
+
+def without_model(settings):
+    return {name: value for name, value in settings.items() if name != "model"}
+
+
 def test_launch_lines():
     needs = Needs(hardware="gpus", users="many")
-    line = 'server = courselib.launch("vllm", model="smollm2-135m", max_num_seqs=64, tensor_parallel_size=2)'
+    line = 'server = courselib.launch("vllm", model="smollm2-1.7b", max_num_seqs=64, tensor_parallel_size=2)'
     assert line in launch_line("vllm", needs)
     assert 'courselib.native("smollm2-1.7b")' in launch_line("llama.cpp", Needs(api="library", model="medium"))
     assert 'LLM("HuggingFaceTB/SmolLM2-135M-Instruct")' in launch_line("vllm", Needs(api="library"))

@@ -33,13 +33,17 @@ def head_cell(lesson: Lesson, project: Project, notebook: str, _: Translate) -> 
         "beginner": _("beginner"),
         "intermediate": _("intermediate"),
         "advanced": _("advanced"),
+        "native": _("llama.cpp as a library (`make native`)"),
+        "vllm": _("vLLM (`courselib install vllm`)"),
+        "tgi": _("TGI"),
         "gpu": _("a GPU"),
         "docker": _("Docker"),
         "download": _("a download"),
     }
     facts = [_("{n} minutes").format(n=lesson.minutes), words[lesson.level]]
-    if lesson.needs:
-        facts.append(_("needs {needs}").format(needs=", ".join(words.get(need, need) for need in lesson.needs)))
+    # llama.cpp comes with the course.
+    if needs := [words[need] for need in lesson.needs if need != "llama.cpp"]:
+        facts.append(_("needs {needs}").format(needs=", ".join(needs)))
     colab, binder = _("Open in Colab"), _("Open in Binder")
     links = [f"[{colab}]({project.colab(notebook)})", f"[{binder}]({project.binder(notebook)})"]
     source = f"<!-- Built from {lesson.path} by `courselib build`. Edit that file, not this one. -->\n\n"

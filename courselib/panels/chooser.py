@@ -93,7 +93,7 @@ class Chooser(Panel):
 
     def _notes(self) -> list[str]:
         notes = []
-        if self.needs.model != "small":
+        if self.needs.model != "small" or self.needs.hardware == "gpus":
             notes.append(_("The model is the largest of this course; put your own in its place."))
         if self.needs.hardware == "gpus":
             notes.append(_("Written for {n} GPUs.").format(n=choosing.EXAMPLE_GPUS))

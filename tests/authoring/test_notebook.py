@@ -93,6 +93,14 @@ def test_it_says_what_it_was_built_from_and_opens_elsewhere(executed):
     assert built.cells[1].source.startswith("# Counting bytes\n")
 
 
+def test_the_head_says_what_is_needed_and_how_to_get_it(tmp_path):
+    root = make_project(tmp_path, bytes=LESSON.replace("needs: []", "needs: [llama.cpp, vllm, native]"))
+    said = rendered(root, "bytes").cells[0].source
+    assert said.endswith(
+        " · beginner · needs vLLM (`courselib install vllm`), llama.cpp as a library (`make native`)"
+    ), "llama.cpp itself comes with the course"
+
+
 def test_the_setup_cell_installs_only_where_the_course_is_missing(executed):
     from IPython.core.inputtransformer2 import TransformerManager
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -23,7 +24,10 @@ def built_notebooks() -> list[Path]:
 
 def what_is_missing(path: Path) -> str:
     """Why a notebook cannot run on this machine, in a sentence; empty if it can."""
-    if "vllm" in json.loads(path.read_text(encoding="utf-8"))["metadata"]["courselib"]["needs"]:
+    needs = json.loads(path.read_text(encoding="utf-8"))["metadata"]["courselib"]["needs"]
+    if "native" in needs and not importlib.util.find_spec("llama_cpp"):
+        return "llama-cpp-python is not installed: make native"
+    if "vllm" in needs:
         try:
             vllm_environment.find()
         except EngineMissing as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 
 import nbformat
 import pytest
@@ -55,17 +56,20 @@ def test_what_compares_nothing_is_noticed(small):
 
 
 def test_a_notebook_that_cannot_run_here_is_left_out_and_named(tmp_path, monkeypatch, capfd):
-    """Two notebooks, of which one needs vLLM, on a machine that seems to have none."""
-    root = make_project(
-        tmp_path, bytes=fixture("lesson.md"), more=fixture("lesson.md").replace("needs: []", "needs: [vllm]")
-    )
+    """Three notebooks, of which two need what this machine seems not to have."""
+    lesson = fixture("lesson.md")
+    others = {"more": "vllm", "most": "native"}
+    others = {name: lesson.replace("needs: []", f"needs: [{need}]") for name, need in others.items()}
+    root = make_project(tmp_path, bytes=lesson, **others)
     assert build(root).ok
+    monkeypatch.setitem(sys.modules, "llama_cpp", None)
     monkeypatch.setenv(vllm_environment.VARIABLE, "/no/python")
     monkeypatch.setattr(nbval, "NOTEBOOKS", root / "notebooks")
     monkeypatch.delenv("COURSELIB_REQUIRE_VLLM", raising=False)
     assert nbval.main() == 0
     said = capfd.readouterr().out
     assert "Left out: more.ipynb. The interpreter /no/python, asked for as vLLM's, cannot be used" in said
+    assert "Left out: most.ipynb. llama-cpp-python is not installed: make native" in said
     assert "5 passed, 1 skipped" in said
     monkeypatch.setenv("COURSELIB_REQUIRE_VLLM", "1")
     assert nbval.main() == 1
