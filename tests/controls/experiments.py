@@ -1,8 +1,7 @@
 """One experiment for each control: what it does, seen in what the engine answers.
 
-Every experiment asks every route the same, and expects of it what its table says. Controls that a route has not are
-tried by ``lost``: sent all the same, under vLLM's name and with a value that shows at once where there is such a
-control, they change nothing, or a library refuses them.
+Every experiment asks every route the same, and expects of it what its table says; of those that a route has not, what
+``lost`` does.
 """
 
 import pytest
@@ -10,103 +9,33 @@ import pytest
 from courselib.controls.controls import Controls
 from courselib.controls.route import LOST, Verdict
 from courselib.controls.routes import llamacpp, llamacpp_native
+from tests.controls.asking import (
+    CHANCE,
+    DRY,
+    FIRST,
+    FORCED,
+    HOT,
+    LENGTH,
+    LIMIT,
+    LONG_AGO,
+    MARKER,
+    MOST,
+    NOISE,
+    OPEN,
+    REPEATED,
+    SECOND,
+    SEEDS,
+    SHORT,
+    SPECIAL,
+    TIMES,
+    WORD,
+    drawn,
+    greedy,
+    likeliest,
+    refuses,
+)
 from tests.controls.live import HttpRoute, Refused
-
-# A long answer; one that the model soon ends itself.
-OPEN, LENGTH = "Tell me a story.", 6
-SHORT, LIMIT = "Answer with one word: is water wet?", 16
-# A marker that begins a turn, and its token.
-MARKER, SPECIAL = "<|im_start|>", 1
-# "A" is the likeliest first token and is in the prompt so many times; "I" comes next and is not.
-REPEATED, TIMES, FIRST, SECOND = "A\nA\nA\nA", 4, "A", "I"
-LONG_AGO = REPEATED + "\n" + "one two three four five six seven eight nine ten " * 8
-WORD = " cat"
-# A token with this bias is taken, whatever the others are.
-FORCED, MOST = 60.0, 24
-HOT, SEEDS = 1.5, (1, 2, 3)
-# Chance that repeats on any machine: without the long tail, in which a thousandth of a logit decides.
-CHANCE = {"temperature": 1.0, "top_p": 0.7}
-NOISE = 0.3  # logits; vLLM's numbers of 16 bits differ by some hundredths from batch to batch
-
-# DRY at its strongest: no repeated token is left, since no other token ends a run either.
-DRY = {"dry_multiplier": 100.0, "dry_base": 4.0, "dry_allowed_length": 0, "dry_sequence_breakers": ["@"]}
-
-# The controls that some route has not: a message, the controls beside, and the value sent.
-EXTREME = {
-    "top_k": (OPEN, {**CHANCE, "seed": 1}, 1),
-    "min_p": (OPEN, {**CHANCE, "seed": 1}, 1.0),
-    "typical_p": (OPEN, {**CHANCE, "seed": 1}, 0.001),
-    "repetition_penalty": (REPEATED, {"temperature": 0}, 100.0),
-    "presence_penalty": (REPEATED, {"temperature": 0}, 2.0),
-    "no_repeat_ngram_size": (REPEATED, {"temperature": 0}, 1),
-    **{
-        name: (REPEATED, {"temperature": 0}, DRY[name]) for name in ("dry_multiplier", "dry_base", "dry_allowed_length")
-    },
-    "min_tokens": (SHORT, {"temperature": 0}, LIMIT),
-    "ignore_eos": (SHORT, {"temperature": 0}, True),
-    "skip_special_tokens": (SHORT, {"temperature": 0, "logit_bias": {SPECIAL: 100.0}}, False),
-    "logit_bias": (SHORT, {"temperature": 0}, {SPECIAL: 100.0}),
-    "n": (OPEN, {**CHANCE, "seed": 1}, 2),
-}
-
-
-def greedy(live, message=OPEN, length=LENGTH, **controls):
-    """The likeliest tokens' text, with controls beside."""
-    return live.ask(message, temperature=0, max_tokens=length, **controls).text
-
-
-def likeliest(live):
-    """``greedy`` without controls, asked once for each route; that it repeats is shown for the temperature."""
-    if "likeliest" not in live.known:
-        live.known["likeliest"] = greedy(live)
-    return live.known["likeliest"]
-
-
-def drawn(live, seeds=SEEDS, **controls):
-    """What comes by chance, for each seed, with controls beside."""
-    calls = [{"temperature": HOT, "max_tokens": LENGTH, "seed": seed, **controls} for seed in seeds]
-    return [answer.text for answer in live.ask_all(OPEN, calls)]
-
-
-def refuses(live, **controls):
-    """The plan leaves a value out because the route takes it not; sent all the same, it is refused."""
-    ((name, value),) = controls.items()
-    line = live.route.plan(Controls(**controls)).line(name)
-    assert (line.verdict, line.arguments) == (Verdict.REFUSED, {})
-    with pytest.raises(Refused):
-        live.ask(OPEN, raw=live.route.table[name].write(value), max_tokens=1)
-
-
-def lost(live, name):
-    """A control that the route has not: sent all the same, it changes nothing."""
-    message, beside, value = EXTREME[name]
-    asked = {**beside, "max_tokens": {OPEN: LENGTH, SHORT: LIMIT, REPEATED: 2}[message]}
-    raw = DRY if name in DRY else {name: value}
-    if not live.route.path:
-        with pytest.raises(Refused, match=f"TypeError: .*[uU]nexpected keyword argument '?{name}"):
-            live.ask(message, raw={name: value}, **asked)
-        return
-    if live.route.name == "TGI chat" and name == "logit_bias":
-        with pytest.raises(Refused, match="422"):
-            live.ask(message, raw=raw, **asked)
-        raw = {name: [100.0] * 8}
-    # The first fills the prompt's cache: computed anew, logits differ in their last digits.
-    _first, plain = (live.ask(message, **asked) for _time in range(2))
-    _could_show(live, name, plain)
-    assert live.ask(message, raw=raw, **asked).result == plain.result
-
-
-def _could_show(live, name, plain):
-    """An engine that had the control would have to answer otherwise."""
-    if EXTREME[name][0] == OPEN:
-        assert plain.text != likeliest(live)
-    elif EXTREME[name][0] == REPEATED:
-        assert plain.text.startswith(FIRST), "this token was there before"
-    elif name == "skip_special_tokens" and live.route.engine == "llama.cpp":
-        assert (plain.text, plain.length) == ("", LIMIT), "all that came is special"
-    else:
-        assert 1 < plain.length < LIMIT, "it ends itself"
-
+from tests.controls.lost import lost
 
 # Choosing the token.
 

@@ -9,8 +9,8 @@ from courselib.controls.controls import Controls
 from courselib.controls.effective import by_control
 from courselib.controls.routes import ROUTES
 from courselib.observe.effective import ask_and_compare, server_defaults
+from tests.controls.asking import CHANCE, LENGTH, OPEN, greedy, likeliest
 from tests.controls.conftest import CONTEXT
-from tests.controls.experiments import CHANCE, LENGTH, OPEN, greedy, likeliest
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -5,7 +5,9 @@ import pytest
 from courselib.controls.catalogue import CONTROLS
 from courselib.controls.route import LOST
 from courselib.controls.routes import ROUTES
-from tests.controls import experiments
+from tests.controls.asking import LIMIT, SHORT
+from tests.controls.experiments import EXPERIMENTS, experiment
+from tests.controls.lost import EXTREME
 
 # The token that ends an answer.
 END = 2
@@ -16,9 +18,9 @@ def test_no_cell_is_without_an_experiment():
     assert len(CELLS) == len(ROUTES) * len(CONTROLS)
     for route, control in CELLS:
         if ROUTES[route].table[control].verdict in LOST:
-            assert control in experiments.EXTREME, f"{control} is never sent to {route}"
+            assert control in EXTREME, f"{control} is never sent to {route}"
         else:
-            assert control in experiments.EXPERIMENTS, f"{control} is never tried on {route}"
+            assert control in EXPERIMENTS, f"{control} is never tried on {route}"
 
 
 @pytest.mark.engine
@@ -26,7 +28,7 @@ def test_no_cell_is_without_an_experiment():
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("route", "control"), CELLS)
 def test_cell(lives, route, control):
-    experiments.experiment(lives(ROUTES[route]), control)
+    experiment(lives(ROUTES[route]), control)
 
 
 @pytest.mark.engine
@@ -34,6 +36,6 @@ def test_cell(lives, route, control):
 @pytest.mark.parametrize("route", ["llama.cpp chat", "llama.cpp /completion", "llama_cpp.Llama"])
 def test_a_bias_against_the_end_token_comes_nearest_to_a_least_length(lives, route):
     assert "logit_bias" in ROUTES[route].table["ignore_eos" if route == "llama_cpp.Llama" else "min_tokens"].words
-    live, limit = lives(ROUTES[route]), experiments.LIMIT
-    assert live.ask(experiments.SHORT, temperature=0, max_tokens=limit).length < limit
-    assert live.ask(experiments.SHORT, temperature=0, max_tokens=limit, logit_bias={END: -100.0}).length == limit
+    live = lives(ROUTES[route])
+    assert live.ask(SHORT, temperature=0, max_tokens=LIMIT).length < LIMIT
+    assert live.ask(SHORT, temperature=0, max_tokens=LIMIT, logit_bias={END: -100.0}).length == LIMIT

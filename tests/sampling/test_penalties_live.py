@@ -10,6 +10,7 @@ import math
 import os
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from courselib.sampling import Context, pipeline, softmax
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(300)]
 
+CHILD = Path(__file__).with_name("vllm_rows.py")
 VOCABULARY = 49_152
 RED = "red red red red red red red blue blue green"
 # " red" once, far more than 64 tokens before the end.
@@ -275,35 +277,6 @@ class TestGateway:
         assert ("x-gateway-warning" in answer.headers) == ("frequency_penalty" in controls)
 
 
-VLLM_PROGRAM = """
-import json, sys
-import numpy as np
-from vllm import LLM, SamplingParams
-
-def main():
-    asked = json.load(sys.stdin)
-    llm = LLM(asked["model"], max_model_len=256, max_logprobs=-1, logprobs_mode="processed_logits", enforce_eager=True,
-              block_size=32, kv_cache_memory_bytes=64 << 20, enable_prefix_caching=False)
-    (forced,) = llm.get_tokenizer().encode(asked["forced"], add_special_tokens=False)
-    rows, told = {}, {}
-    for name, controls in asked["runs"].items():
-        params = SamplingParams(temperature=1.0, seed=3, max_tokens=asked["steps"], logprobs=-1, ignore_eos=True,
-                                logit_bias={forced: 20.0}, **controls)
-        (answer,) = llm.generate(asked["prompt"], params, use_tqdm=False)
-        (output,) = answer.outputs
-        told[name] = {"prompt": list(answer.prompt_token_ids), "output": list(output.token_ids)}
-        for step, likely in enumerate(output.logprobs):
-            row = np.full(asked["vocabulary"], -np.inf)
-            for token, value in likely.items():
-                row[token] = value.logprob
-            rows[f"{name} {step}"] = row
-    np.savez(asked["to"], told=json.dumps(told), **rows)
-
-if __name__ == "__main__":
-    main()
-"""
-
-
 @pytest.fixture(scope="module")
 def runs(installed, tmp_path_factory):
     python = installed.python
@@ -315,7 +288,7 @@ def runs(installed, tmp_path_factory):
     }  # fmt: skip
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", NO_COMPILER: "1"}
     done = subprocess.run(
-        [python, "-c", VLLM_PROGRAM], input=json.dumps(asked), capture_output=True, text=True, env=environment,
+        [python, CHILD], input=json.dumps(asked), capture_output=True, text=True, env=environment,
         check=False, timeout=280,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
