@@ -148,9 +148,12 @@ def _length(server, text):
 
 
 def test_requests_beyond_the_limit_wait(server):
+    # One client for all: to make one takes so long that the first answers might be done before the last are asked for.
+    client = server.openai()
+
     def work():
-        server.openai().completions.create(
-            model=NAME, prompt="Count", max_tokens=60, temperature=0, extra_body={"ignore_eos": True}
+        client.completions.create(
+            model=NAME, prompt="Count", max_tokens=120, temperature=0, extra_body={"ignore_eos": True}
         )
 
     threads = [threading.Thread(target=work) for _request in range(6)]
@@ -231,7 +234,8 @@ def test_another_name_for_the_hubs_client_then_stopped_while_it_works(installed,
     assert not is_listening(port)
     request.join(10)
     assert not request.is_alive()
-    assert isinstance(answers[0], Exception)
+    # Which of the two is a matter of a moment: the connection is cut, or vLLM sends what it has and calls it aborted.
+    assert isinstance(answers[0], Exception) or answers[0].choices[0].finish_reason == "abort"
     assert not left_behind()
 
 
