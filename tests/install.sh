@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 python="${PYTHON:-python3}"
 jobs=()
 
-chromium() {
+install_chromium() {
   local name
   for name in chromium chromium-browser google-chrome; do
     if command -v "$name" >/dev/null; then return; fi
@@ -18,7 +18,7 @@ chromium() {
 }
 
 # TGI's older client wants a huggingface_hub that the course is too new for.
-text_generation() {
+install_text_generation() {
   local at=.venvs/text_generation
   if [ -e $at/complete ]; then return; fi
   "$python" -m venv $at
@@ -26,10 +26,10 @@ text_generation() {
   touch $at/complete
 }
 
-chromium & jobs+=($!)
+install_chromium & jobs+=($!)
 if [ "${CI:-}" = true ]; then
   .venv/bin/courselib install vllm & jobs+=($!)
-  text_generation & jobs+=($!)
+  install_text_generation & jobs+=($!)
   .venv/bin/python -m tests.kernels.environments & jobs+=($!)
 fi
 # One by one: `wait` tells only the last one's status.
