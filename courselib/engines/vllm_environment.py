@@ -23,7 +23,7 @@ INSTALL = "courselib install vllm"
 # Where vLLM reads which cores to compute on; by itself it spares one.
 BIND = "VLLM_CPU_OMP_THREADS_BIND"
 # Eager mode leaves some helpers to be compiled at their first use, those of log-probabilities among them: 15 s on two
-# cores, while the request waits, against 0.1 s without. Where this is "1", torch compiles nothing.
+# cores, while the request waits, against 0.2 s without. Where this is "1", torch compiles nothing.
 NO_COMPILER = "TORCHDYNAMO_DISABLE"
 # Metadata only: importing vLLM takes ten seconds.
 PROBE = """

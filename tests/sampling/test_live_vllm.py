@@ -8,8 +8,7 @@ import pytest
 
 import courselib
 from courselib.controls.controls import Controls
-from courselib.engines import vllm_environment
-from courselib.errors import EngineMissing, PromptTooLong
+from courselib.errors import PromptTooLong
 from courselib.observe.logits import next_token
 from courselib.sampling import total_variation
 from tests.sampling import live
@@ -23,11 +22,7 @@ SETTINGS = (
 
 
 @pytest.fixture(scope="module")
-def server():
-    try:
-        vllm_environment.find()
-    except EngineMissing as missing:
-        pytest.skip(str(missing))
+def server(installed):
     options = {"max_model_len": 512, "kv_cache_memory": 256 * 2**20, "block_size": live.BLOCK}
     options |= {"max_logprobs": -1, "logprobs_mode": "raw_logits"}
     with courselib.launch("vllm", dtype="float32", **options) as running:
