@@ -61,7 +61,7 @@ def test_the_signature_of_llama_cpp(llama, name):
             assert default == (list(expected) if isinstance(expected, tuple) else expected), control
 
 
-def test_the_fields_of_sampling_params(vllm_library):
+def test_the_fields_of_vllms_sampling_params(vllm_library):
     _process, told = vllm_library
     expected = numbers("vLLM SamplingParams")
     assert by_control("vLLM", told["defaults"]) == expected

@@ -270,7 +270,8 @@ class TestOtherEngines:
         click(desk.start_button)
         desk.wait(280)
         try:
-            assert any("starting: loading weights, " in header for header in seen)
+            # However short a phase was: not each is seen, on a busy machine.
+            assert any(f"starting: {phase}, " in header for phase in desk.server.phases for header in seen)
             wait_until(lambda: "in RAM now" in desk.facts.value)
             told = desk.server.memory().kv_cache_tokens
             assert f"<td>{told}</td><td class='cl-quiet'>measured: the engine&#x27;s log; predicted were {told}" in (
