@@ -9,6 +9,7 @@ import courselib
 from courselib.engines.server import Server
 from courselib.errors import RequestRefused, SettingsError, Unreachable
 from courselib.stream import ChatStream, chat_messages
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.engine
 
@@ -20,10 +21,7 @@ def server():
 
 
 def idle(server, timeout_s=5):
-    deadline = time.monotonic() + timeout_s
-    while server.metrics().running:
-        assert time.monotonic() < deadline, "the engine still works for nobody"
-        time.sleep(0.05)
+    wait_until(lambda: not server.metrics().running, timeout_s)
 
 
 def test_tokens_add_up_to_the_answer(server):

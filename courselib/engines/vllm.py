@@ -80,8 +80,7 @@ class Vllm(Engine):
         return Command(
             run=run,
             shown=[*(f"{name}={value}" for name, value in variables.items()), *run],
-            # All files are here already; and nothing is reported to vLLM's makers, which is its default.
-            environment={**variables, "VLLM_API_KEY": key, "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"},
+            environment={**variables, **vllm_environment.OFFLINE, "VLLM_API_KEY": key},
             notes=getattr(settings, "notes", ()),
         )
 

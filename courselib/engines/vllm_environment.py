@@ -25,6 +25,8 @@ BIND = "VLLM_CPU_OMP_THREADS_BIND"
 # Eager mode leaves some helpers to be compiled at their first use, those of log-probabilities among them: 15 s on two
 # cores, while the request waits, against 0.2 s without. Where this is "1", torch compiles nothing.
 NO_COMPILER = "TORCHDYNAMO_DISABLE"
+# All files are here before it starts; and nothing is reported to vLLM's makers, which is its default.
+OFFLINE = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}
 # Metadata only: importing vLLM takes ten seconds.
 PROBE = """
 import json

@@ -46,7 +46,7 @@ def prepare(model: str = "smollm2-135m") -> str:
     machine = vllm_machine.look(found)
     warnings.filterwarnings("ignore", message="IProgress not found")
     argument = find_model(model, sys.executable).argument
-    os.environ.update(QUIET, VLLM_NO_USAGE_STATS="1", HF_HUB_OFFLINE="1")
+    os.environ.update(QUIET | vllm_environment.OFFLINE)
     if found.cpu:
         os.environ.setdefault(vllm_environment.BIND, machine.cpus)
     return argument

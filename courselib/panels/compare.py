@@ -141,8 +141,11 @@ def _cell(line: Line) -> str:
 
 def _table(names: list[str], found: dict[str, list[Line]], shared: bool) -> str:
     """The differences as HTML; each cell tells its whole sentence to whom points at it."""
-    note = _("Columns that share a server may wait for each other: their times tell of that, too.") if shared else ""
-    quiet = f"<p class='cl-quiet'>{escape(note)}</p>" if note else ""
+    if shared:
+        note = _("Columns that share a server may wait for each other: their times tell of that, too.")
+    else:
+        note = _("All are asked at once: engines on one machine share its cores, and their speeds tell of that, too.")
+    quiet = f"<p class='cl-quiet'>{escape(note)}</p>"
     if not found:
         return f"<p>{escape(_('All columns make the same call, and its controls mean the same to all.'))}</p>{quiet}"
     heads = "".join(f"<th scope='col'>{escape(name)}</th>" for name in names)

@@ -6,7 +6,7 @@ import pytest
 
 import courselib
 from courselib.engines.llamacpp_native import native
-from courselib.engines.vllm_environment import BIND, NO_COMPILER
+from courselib.engines.vllm_environment import BIND, NO_COMPILER, OFFLINE
 from courselib.engines.vllm_model import find_model
 from courselib.errors import EngineMissing
 from tests.controls.live import HttpRoute, LlamaRoute, SamplingParamsRoute, start_library
@@ -32,7 +32,7 @@ def gateway_server():
 def vllm_library(installed):
     """vLLM's library in a process of its own: the process, and what it tells of its defaults."""
     model = find_model("smollm2-135m", installed.python)
-    environment = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", BIND: f"0-{os.cpu_count() - 1}", NO_COMPILER: "1"}
+    environment = {**OFFLINE, BIND: f"0-{os.cpu_count() - 1}", NO_COMPILER: "1"}
     process, told = start_library(installed.python, model.argument, {**os.environ, **environment})
     yield process, told
     process.stdin.close()

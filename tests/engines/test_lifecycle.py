@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import jupyter_client
 import psutil
@@ -13,6 +14,7 @@ import pytest
 import courselib
 from courselib.errors import EngineDied
 from tests.engines.conftest import engines_alive, is_alive, is_listening, wait_gone
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.engine
 
@@ -66,9 +68,12 @@ def test_kernel_restart(kernel):
 def test_kernel_killed(kernel):
     manager, client = kernel
     pid, port = start_in(client)
+    folder = Path(run(client, "print(server._process.log_path.parent)").strip())
+    assert list(folder.iterdir()), "its log"
     os.kill(int(run(client, "import os; print(os.getpid())")), signal.SIGKILL)
     wait_gone(pid, port)
     assert not manager.is_alive()
+    wait_until(lambda: not folder.exists())
 
 
 def test_cell_run_twice_leaves_one_server(kernel):

@@ -14,6 +14,7 @@ import courselib
 from courselib.gateway.admission import Admission
 from courselib.gateway.errors import TgiError
 from courselib.gateway.limits import Limits
+from tests.waiting import wait_until
 
 LIMITS = Limits(
     max_total_tokens=100, max_input_tokens=99, max_batch_total_tokens=100, max_batch_size=2, max_concurrent_requests=3
@@ -114,10 +115,7 @@ def started(gateway, stack):
 
 
 def wait_idle(gateway):
-    deadline = time.monotonic() + 10
-    while gateway.metrics().running:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: not gateway.metrics().running)
 
 
 @pytest.mark.engine

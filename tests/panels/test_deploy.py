@@ -15,6 +15,7 @@ from courselib.panels import deploy
 from courselib.panels.deploy import Deploy, newest_lines
 from tests.engines.conftest import is_alive, wait_gone
 from tests.panels.conftest import click
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -29,13 +30,6 @@ def started(panel):
     click(panel.start_button)
     panel.wait(60)
     return panel.server
-
-
-def wait_until(true, timeout_s=10):
-    deadline = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.02)
 
 
 def terminal(panel):

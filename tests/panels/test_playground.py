@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -18,6 +17,7 @@ from courselib.errors import EngineDied, PromptTooLong, SettingsError, StreamBro
 from courselib.panels.deploy import Deploy
 from courselib.panels.playground import Playground
 from tests.panels.conftest import click
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.engine
 
@@ -31,13 +31,6 @@ def playground(server, **controls):
 def send(panel, prompt):
     panel.prompt.value = prompt
     click(panel.send_button)
-
-
-def wait_until(true, timeout_s=10):
-    deadline = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.02)
 
 
 def error_of(panel):

@@ -17,7 +17,7 @@ import pytest
 
 import courselib
 from courselib.controls.controls import Controls
-from courselib.engines.vllm_environment import NO_COMPILER
+from courselib.engines.vllm_environment import NO_COMPILER, OFFLINE
 from courselib.engines.vllm_model import find_model
 from courselib.errors import EngineMissing
 from courselib.sampling import Context, pipeline, softmax
@@ -286,7 +286,7 @@ def runs(installed, tmp_path_factory):
         "model": model.argument, "prompt": RED, "steps": VLLM_STEPS, "runs": {"none": {}, **ON}, "to": str(to),
         "vocabulary": VOCABULARY, "forced": " red",
     }  # fmt: skip
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", NO_COMPILER: "1"}
+    environment = {**os.environ, **OFFLINE, NO_COMPILER: "1"}
     done = subprocess.run(
         [python, CHILD], input=json.dumps(asked), capture_output=True, text=True, env=environment,
         check=False, timeout=280,

@@ -16,6 +16,7 @@ import pytest
 from courselib.engines import vllm_machine
 from courselib.engines.ports import free_port
 from courselib.engines.process import EngineProcess
+from courselib.engines.vllm_environment import BIND, OFFLINE
 from courselib.engines.vllm_model import find_model
 from tests.snippets.snippets import FAILS, RUNS, Snippet, check, fill_in, outcome, outcomes_elsewhere
 
@@ -218,9 +219,8 @@ PROGRAMS = {
 @pytest.fixture(scope="module")
 def child(installed):
     """What the environment of a process with vLLM in it has besides."""
-    offline = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_API_KEY": KEY}
-    machine = vllm_machine.look(installed)
-    return {**offline, "VLLM_CPU_OMP_THREADS_BIND": machine.cpus} if installed.cpu else offline
+    cores = {BIND: vllm_machine.look(installed).cpus} if installed.cpu else {}
+    return {**OFFLINE, **cores, "VLLM_API_KEY": KEY}
 
 
 @pytest.fixture(scope="module")

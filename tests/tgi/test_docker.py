@@ -15,6 +15,7 @@ from courselib.engines.tgi import LAUNCHER
 from courselib.errors import DownloadFailed, EngineMissing
 from tests.engines.conftest import wait_gone
 from tests.tgi.conftest import CPU_IMAGE, needs_docker_client
+from tests.waiting import wait_until
 
 pytestmark = needs_docker_client
 
@@ -22,13 +23,6 @@ pytestmark = needs_docker_client
 @pytest.fixture(autouse=True)
 def no_gpu(monkeypatch):
     monkeypatch.setattr("courselib.environment.gpus", lambda: [])
-
-
-def wait_until(true, timeout_s=15):
-    deadline = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.05)
 
 
 def test_what_the_daemon_is_asked_for(daemon, tmp_path):
