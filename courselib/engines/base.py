@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import httpx
 
 LOG_TAIL_LINES = 20
+# Someone else who listens on its port may never answer; meanwhile it is not seen that the engine has died.
+HEALTH_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +147,7 @@ class Engine(ABC):
 
     def is_healthy(self, http: httpx.Client) -> bool:
         """Whether the engine's health route says that it can serve."""
-        return http.get("/health").status_code == 200
+        return http.get("/health", timeout=HEALTH_TIMEOUT_S).status_code == 200
 
     def first_token(self, http: httpx.Client, model: str) -> None:
         """Generate one token; raises an httpx error if the engine refuses. No model means the one it serves."""

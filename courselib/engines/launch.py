@@ -23,7 +23,7 @@ from courselib.engines.ports import check_port, free_port
 from courselib.engines.process import EngineProcess
 from courselib.engines.registry import engine_names, get_engine
 from courselib.engines.server import Server
-from courselib.errors import SettingsError, StartTimeout, Unreachable
+from courselib.errors import PortTaken, SettingsError, StartTimeout, Unreachable
 from courselib.i18n import _
 
 FIRST_POLL_S, LONGEST_POLL_S = 0.02, 0.5
@@ -61,27 +61,14 @@ def launch(
     cell.stop_earlier(run)
     if ready.port is not None:
         check_port(ready.host, ready.port)
-    server = _start(chosen, ready, Path(asked.model).name)
-    line = PhaseLine(chosen.name)
-
-    def tell_phases(elapsed_s: float) -> None:
-        """The one that lasts, and those that have begun since the last poll, however short they were."""
-        for phase in chosen.passed(server.logs())[max(len(server.phases) - 1, 0) :]:
-            server.phases.setdefault(phase, elapsed_s)
-            (on_phase or line)(phase, elapsed_s)
-
-    def watch(elapsed_s: float) -> None:
-        if on_wait:
-            on_wait(elapsed_s)
-        tell_phases(elapsed_s)
-
+    name = Path(asked.model).name
     try:
-        tell_phases(_wait_until_ready(server, timeout_s or chosen.start_timeout_s, watch))
-    except BaseException:  # an interrupt of the cell, too, must leave nothing running
-        server.stop()
-        raise
-    finally:
-        line.close()
+        server = _start_until_ready(chosen, ready, name, timeout_s, on_wait, on_phase)
+    except PortTaken:
+        if ready.port is not None:
+            raise
+        # Someone took the free port before the engine had it: once more, on another one.
+        server = _start_until_ready(chosen, ready, name, timeout_s, on_wait, on_phase)
     cell.remember(run, server)
     return server
 
@@ -106,13 +93,45 @@ def make_settings(engine: Engine, settings: dict[str, Any]) -> EngineSettings:
     return engine.settings_type(**settings)
 
 
+def _start_until_ready(
+    engine: Engine,
+    settings: EngineSettings,
+    asked_model: str,
+    timeout_s: float | None,
+    on_wait: Callable[[float], None] | None,
+    on_phase: Callable[[str, float], None] | None,
+) -> Server:
+    server = _start(engine, settings, asked_model)
+    line = PhaseLine(engine.name)
+
+    def tell_phases(elapsed_s: float) -> None:
+        """The one that lasts, and those that have begun since the last poll, however short they were."""
+        for phase in engine.passed(server.logs())[max(len(server.phases) - 1, 0) :]:
+            server.phases.setdefault(phase, elapsed_s)
+            (on_phase or line)(phase, elapsed_s)
+
+    def watch(elapsed_s: float) -> None:
+        if on_wait:
+            on_wait(elapsed_s)
+        tell_phases(elapsed_s)
+
+    try:
+        tell_phases(_wait_until_ready(server, timeout_s or engine.start_timeout_s, watch))
+    except BaseException:  # an interrupt of the cell, too, must leave nothing running
+        server.stop()
+        raise
+    finally:
+        line.close()
+    return server
+
+
 def _start(engine: Engine, settings: EngineSettings, asked_model: str) -> Server:
     if settings.host in ("0.0.0.0", "::"):  # noqa: S104 - named in order to warn of it
         warnings.warn(
             _("host={host} lets everyone on the network reach this server; only the key protects it.").format(
                 host=settings.host
             ),
-            stacklevel=3,
+            stacklevel=4,
         )
     port = settings.port or free_port(settings.host)
     key = settings.api_key or secrets.token_urlsafe(24)

@@ -1,5 +1,6 @@
 """Bad input against the real engine: each gives one sentence that says what and how to mend it, and leaves nothing."""
 
+import importlib
 import os
 import re
 import socket
@@ -11,6 +12,7 @@ import pytest
 
 import courselib
 from courselib import errors, models
+from courselib.engines.ports import free_port
 from courselib.stream import ChatStream, chat_messages
 from tests.engines.conftest import engines_alive
 
@@ -159,6 +161,21 @@ def test_port_taken():
         other.listen()
         port = other.getsockname()[1]
         refused(errors.PortTaken, f"{port}.* in use", lambda: courselib.launch(port=port))
+
+
+@pytest.mark.slow
+def test_a_free_port_that_is_taken_meanwhile_is_replaced_once(monkeypatch):
+    launching = importlib.import_module("courselib.engines.launch")  # the package has a function of this name
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        found = iter([port, free_port()])
+        monkeypatch.setattr(launching, "free_port", lambda _host: next(found))
+        with courselib.launch(context=512) as running:
+            assert running.port != port
+        monkeypatch.setattr(launching, "free_port", lambda _host: port)
+        refused(errors.PortTaken, f"{port}.* in use", lambda: courselib.launch(context=512))
 
 
 def test_start_timeout():
