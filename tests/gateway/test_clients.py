@@ -67,7 +67,9 @@ def test_hub_chat(hub):
 
 
 def test_hub_json(hub):
-    schema = {"type": "object", "properties": {"n": {"type": "integer", "maximum": 9}}, "required": ["n"]}
+    number = {"n": {"type": "integer", "maximum": 9}}
+    # Closed: to an open object the model adds properties until its tokens are spent.
+    schema = {"type": "object", "properties": number, "required": ["n"], "additionalProperties": False}
     form = {"type": "json_schema", "json_schema": {"name": "number", "schema": schema}}
     answer = hub.chat_completion(MESSAGES, max_tokens=30, temperature=0, response_format=form)
     assert isinstance(json.loads(answer.choices[0].message.content)["n"], int)
