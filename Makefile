@@ -31,7 +31,7 @@ $(VENV)/.test: $(VENV)/.lab
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[test]'
 	@touch $@
 
-test: $(VENV)/.native $(VENV)/.test
+test: $(VENV)/.lab
 	@PYTHON=$(PYTHON) tests/run.sh
 
 quick: $(VENV)/.test

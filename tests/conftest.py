@@ -3,31 +3,23 @@
 import os
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling
 
 import courselib
 from courselib.engines import vllm_environment
 from courselib.errors import EngineMissing
 
+# Fixtures whose tests need another environment than the one they run in.
+ELSEWHERE = {"installed", "convert_python", "text_generation_python"}
 
+
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses by markers
 def pytest_collection_modifyitems(items):
     """Browser tests last: Playwright leaves an event loop running, in which ``asyncio.run`` refuses to work."""
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
-
-
-class OneVllm(LoadScopeScheduling):
-    """Each worker takes whole modules; what has vLLM in its name is one of them.
-
-    Two vLLMs that work at once slow each other fivefold on two cores. (``--dist loadgroup`` would do, but
-    pytest-xdist 3.8 does not see the groups under pytest 9.2: pytest-dev/pytest-xdist#1386.)
-    """
-
-    def _split_scope(self, nodeid):
-        return "vllm" if "vllm" in nodeid.lower() else nodeid.split("::")[0]
-
-
-def pytest_xdist_make_scheduler(config, log):
-    return OneVllm(config, log)
+    for item in items:
+        # By name, too: which server a test of all engines starts is decided when it runs.
+        if ELSEWHERE & set(item.fixturenames) or "vllm" in item.nodeid.lower():
+            item.add_marker("elsewhere")
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +31,15 @@ def installed():
         if os.environ.get("COURSELIB_REQUIRE_VLLM") == "1":
             pytest.fail(f"COURSELIB_REQUIRE_VLLM=1, but: {error.message}")
         pytest.skip(error.message)
+
+
+@pytest.fixture(scope="session")
+def text_generation_python():
+    """An interpreter with TGI's older client, which wants a huggingface_hub that the course is too new for."""
+    python = os.environ.get("COURSELIB_TEXT_GENERATION_PYTHON")
+    if not python:
+        pytest.skip("COURSELIB_TEXT_GENERATION_PYTHON names no interpreter that has text_generation")
+    return python
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the tests need besides `.venv`, each beside the others: they wait for the network. Only what is missing.
+# What the tests need besides `.venv`, each beside the others: they wait for the network. Only what is missing is fetched.
 # Without CI=true that is a browser alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import json
-import os
 import subprocess
 import sys
 
@@ -159,13 +158,11 @@ def test_vllm_as_a_library(vllm_server, installed):
     assert asked(vllm_server, plan, messages).strip() in printed.splitlines()
 
 
-def test_tgis_older_client(gateway_server):
-    python = os.environ.get("COURSELIB_TEXT_GENERATION_PYTHON")
-    if not python:
-        pytest.skip("COURSELIB_TEXT_GENERATION_PYTHON names no interpreter that has text_generation")
+def test_tgis_older_client(gateway_server, text_generation_python):
     for controls in (Controls(temperature=0, max_tokens=8), Controls(temperature=0.7, top_k=9, seed=3, max_tokens=8)):
         plan = ROUTES["TGI /generate"].plan(controls)
-        done = in_environment(python, programs(plan, PROMPTS[0], gateway_server.endpoint)["text_generation"])
+        program = programs(plan, PROMPTS[0], gateway_server.endpoint)["text_generation"]
+        done = in_environment(text_generation_python, program)
         assert done.stdout.rstrip("\n") == asked(gateway_server, plan, PROMPTS[0]).rstrip("\n")
 
 

@@ -26,7 +26,7 @@ with courselib.launch("echo", words=2) as server:
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
+def site(tmp_path_factory):
     """A folder with the plug-in installed, as an environment would have it."""
     folder = tmp_path_factory.mktemp("site")
     source = tmp_path_factory.mktemp("source") / "plugin"
@@ -48,8 +48,8 @@ def run(folder, code):
 
 
 @pytest.fixture(scope="module")
-def told(installed):
-    done = run(installed, LAUNCH)
+def told(site):
+    done = run(site, LAUNCH)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -76,9 +76,9 @@ def test_it_is_gone_with_its_starter(told):
     wait_gone(told["pid"], told["port"])
 
 
-def test_its_settings_are_checked_by_it_and_by_us(installed):
+def test_its_settings_are_checked_by_it_and_by_us(site):
     for settings, message in (("words=0", "choose 1 or more"), ("word=1", "Did you mean 'words'")):
-        done = run(installed, f"import courselib; courselib.launch('echo', {settings})")
+        done = run(site, f"import courselib; courselib.launch('echo', {settings})")
         assert done.returncode == 1
         assert message in done.stderr
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.kernels.environments import kernel_python
 
-pytestmark = [pytest.mark.slow, pytest.mark.engine]
+pytestmark = [pytest.mark.slow, pytest.mark.engine, pytest.mark.elsewhere]
 
 PREPARE = """
 import courselib, json, threading

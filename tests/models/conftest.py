@@ -6,8 +6,6 @@ import sys
 import pytest
 from huggingface_hub import constants
 
-from courselib.engines import vllm_environment
-from courselib.errors import EngineMissing
 from courselib.models import resolve
 from tests.models.fake_hub import FakeHub
 
@@ -56,7 +54,7 @@ def hub_environment(hub, cache, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def convert_python():
+def convert_python(request):
     """An interpreter with torch, transformers and gguf: vLLM's, unless another one is named or this one has them."""
     import importlib.util
 
@@ -64,9 +62,4 @@ def convert_python():
         return named
     if all(importlib.util.find_spec(name) for name in ("torch", "transformers", "gguf", "accelerate")):
         return sys.executable
-    try:
-        return vllm_environment.find().python
-    except EngineMissing as error:
-        if os.environ.get("COURSELIB_REQUIRE_VLLM") == "1":
-            pytest.fail(f"COURSELIB_REQUIRE_VLLM=1, but: {error.message}")
-        pytest.skip(f"needs torch, transformers, gguf and accelerate. {error.message}")
+    return request.getfixturevalue("installed").python

@@ -17,7 +17,7 @@ from courselib.sampling.text_stops import DIALECTS, Ending, Step, account
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(300)]
 
 MAX_TOKENS = 8
-CHAT = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
+TURN = "<|im_start|>user\nSay that you can.<|im_end|>\n<|im_start|>assistant\n"
 # The model is sure of how these go on: an engine that has some of a prompt in its cache computes with other roundings,
 # and where two tokens are nearly as likely may take the other one.
 PROMPTS = {
@@ -25,7 +25,7 @@ PROMPTS = {
     # Each space belongs to a token that holds three quarters of a smiley.
     "smileys": "I am happy 😀 " * 5 + "I am happy",
     "Chinese": "天地玄黃，宇宙洪荒。\n" * 4,
-    "ends": CHAT.format("Say only the word yes."),
+    "ends": (TURN + "Yes, I can.<|im_end|>\n") * 3 + TURN,
 }
 
 

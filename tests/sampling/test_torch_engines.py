@@ -14,8 +14,6 @@ import numpy as np
 import pytest
 
 from courselib.controls.controls import Controls
-from courselib.engines import vllm_environment
-from courselib.errors import EngineMissing
 from courselib.sampling import Context, pipeline
 from tests.sampling import cases
 
@@ -67,18 +65,14 @@ def jobs():
 
 
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory):
-    """All jobs, the rows, and what the engines' own code gave: one process for all."""
-    try:
-        python = vllm_environment.find().python
-    except EngineMissing as missing:
-        pytest.skip(f"the reference needs vLLM's environment: {missing}")
+def compared(installed, tmp_path_factory):
+    """All jobs, the rows, and what the engines' own code gave: one process for all, in vLLM's environment."""
     folder = tmp_path_factory.mktemp("torch")
     rows, made = jobs()
     (folder / "jobs.json").write_text(json.dumps(made))
     np.savez(folder / "rows.npz", **rows)
     files = [folder / name for name in ("jobs.json", "rows.npz", "result.npz")]
-    done = subprocess.run([python, SCRIPT, *files], capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run([installed.python, SCRIPT, *files], capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     with np.load(files[2]) as results:
         return rows, made, [results[str(i)] for i in range(len(made))]

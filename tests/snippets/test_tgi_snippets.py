@@ -7,7 +7,6 @@ launcher, which cannot run here.
 
 import dataclasses
 import itertools
-import os
 import shlex
 import typing
 
@@ -275,11 +274,8 @@ def test_client(snippet, places):
 
 @pytest.mark.engine
 @pytest.mark.parametrize("snippet", OLDER_CLIENT, ids=lambda snippet: snippet.name)
-def test_older_client(snippet, places):
-    python = os.environ.get("COURSELIB_TEXT_GENERATION_PYTHON")
-    if not python:
-        pytest.skip("COURSELIB_TEXT_GENERATION_PYTHON names no interpreter that has text_generation")
-    check(snippet, lambda code: outcomes_elsewhere(python, [fill_in(code, places)])[0])
+def test_older_client(snippet, places, text_generation_python):
+    check(snippet, lambda code: outcomes_elsewhere(text_generation_python, [fill_in(code, places)])[0])
 
 
 @pytest.mark.parametrize("name", COMMANDS)
