@@ -4,10 +4,10 @@
 
 The starter holds the other end of our standard input. When that pipe closes, for whatever reason (asked to stop,
 exit, crash, ``kill -9`` of a notebook's kernel), the engine's process group gets TERM, then, GRACE_S seconds later,
-KILL; what escaped the group but is still below us gets KILL as well, and the folder of LOG, which a living starter
-removes itself, is removed for a dead one. Should we ourselves be killed, Linux ends the engine through its
-parent-death signal. We report the engine's process id on standard output and end with its exit code (128 + signal
-where a signal ended it).
+KILL; what escaped the group but is still below us gets KILL as well. A starter that lives says something into the pipe
+before it closes it; of one that did not we remove the folder of LOG, too. Should we ourselves be killed, Linux ends the
+engine through its parent-death signal. We report the engine's process id on standard output and end with its exit code
+(128 + signal where a signal ended it).
 
 Only the standard library, and no ``site``: starting this costs about 20 ms. It is run as a file, never imported.
 """
@@ -118,7 +118,6 @@ def kill_strays() -> None:
 
 def main(log: str, grace_s: str, command: list[str]) -> int:
     """Start the engine, wait for its end or the starter's, and leave nothing behind."""
-    starter = os.getppid()
     if LINUX:
         prctl(PR_SET_CHILD_SUBREAPER, 1)
     flags: dict[str, Any] = {"creationflags": 0x200} if os.name == "nt" else {"start_new_session": True}
@@ -134,9 +133,14 @@ def main(log: str, grace_s: str, command: list[str]) -> int:
     print(engine.pid, flush=True)
     os.close(1)
 
+    alone = threading.Event()
+
     def wait_for_starter() -> None:
+        asked = False
         while os.read(0, 1024):
-            pass
+            asked = True
+        if not asked:
+            alone.set()
         stop(engine, float(grace_s))
 
     threading.Thread(target=wait_for_starter, daemon=True).start()
@@ -146,7 +150,7 @@ def main(log: str, grace_s: str, command: list[str]) -> int:
     code = engine.wait()
     kill_group(engine)
     kill_strays()
-    if os.getppid() != starter:  # Windows goes on naming the dead one: there the folder stays
+    if alone.is_set():
         import shutil  # costs as much as all the rest of this file
 
         shutil.rmtree(Path(log).parent, ignore_errors=True)

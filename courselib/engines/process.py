@@ -111,6 +111,9 @@ def _close(guard: subprocess.Popen[bytes], grace_s: float, engine_pid: int) -> N
     """Let go of the guard, which ends the engine; end both by force should it not manage."""
     assert guard.stdin is not None
     with contextlib.suppress(OSError):
+        guard.stdin.write(b"stop")  # so it knows that we live, and need the log
+        guard.stdin.flush()
+    with contextlib.suppress(OSError):
         guard.stdin.close()
     try:
         guard.wait(grace_s + 3)
