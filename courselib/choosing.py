@@ -142,18 +142,25 @@ def launch_line(engine: str, needs: Needs) -> str:
     """The Python that starts ``engine`` for such needs."""
     settings = launch_settings(engine, needs)
     if needs.api == "library":
-        return _library_line(engine, str(settings["model"]))
+        return _library_line(engine, str(settings["model"]), needs)
     arguments = "".join(f", {name}={json.dumps(value)}" for name, value in settings.items())
     return f'import courselib\n\nserver = courselib.launch("{engine}"{arguments})\n'
 
 
-def _library_line(engine: str, model: str) -> str:
+def _library_line(engine: str, model: str, needs: Needs) -> str:
     if engine == LLAMA_CPP:
         return f'import courselib\n\nllm = courselib.native("{model}")\n'
     from courselib.models import catalogue
 
     repository = next(entry.hf_repo for entry in catalogue() if entry.name == model)
-    return f'from vllm import LLM\n\nllm = LLM("{repository}")\n'
+    if needs.hardware != "laptop":
+        return f'from vllm import LLM\n\nllm = LLM("{repository}")\n'
+    from courselib.engines.vllm_machine import CPU_KV_CACHE
+
+    # On a CPU vLLM takes nearly all the memory there is, unless it is told a size, and compiles for a minute.
+    sizes = f"max_model_len=1024, kv_cache_memory_bytes={CPU_KV_CACHE}, enforce_eager=True"
+    prepared = f'from courselib.engines.vllm_native import prepare\n\nmodel = prepare("{model}")\n'
+    return f"{prepared}\nfrom vllm import LLM\n\nllm = LLM(model, {sizes})\n"
 
 
 def needs_of_this_machine() -> Needs:

@@ -20,7 +20,7 @@ from pathlib import Path
 from courselib import __version__
 from courselib.i18n import _
 
-CPU_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "neon", "asimd")
+CPU_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "neon", "asimd", "bf16")
 PACKAGES = ("courselib", "xllamacpp", "openai", "huggingface_hub", "ipywidgets", "anywidget", "plotly", "jupyterlab")
 PROBE_TIMEOUT_S = 10
 

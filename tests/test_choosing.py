@@ -124,7 +124,9 @@ def test_launch_lines():
     line = 'server = courselib.launch("vllm", model="smollm2-1.7b", max_num_seqs=64, tensor_parallel_size=2)'
     assert line in launch_line("vllm", needs)
     assert 'courselib.native("smollm2-1.7b")' in launch_line("llama.cpp", Needs(api="library", model="medium"))
-    assert 'LLM("HuggingFaceTB/SmolLM2-135M-Instruct")' in launch_line("vllm", Needs(api="library"))
+    assert 'LLM("HuggingFaceTB/SmolLM2-135M-Instruct")' in launch_line("vllm", Needs(hardware="gpu", api="library"))
+    on_a_cpu = launch_line("vllm", Needs(hardware="laptop", api="library"))
+    assert 'prepare("smollm2-135m")' in on_a_cpu and "kv_cache_memory_bytes=536870912" in on_a_cpu
 
 
 def test_others():

@@ -36,18 +36,21 @@ def current_run() -> CellRun | None:
     return CellRun(cell, request["header"]["msg_id"])
 
 
+def earlier(run: CellRun | None) -> list[Server]:
+    """The servers that earlier runs of this cell started, and that somebody still holds."""
+    if run is None:
+        return []
+    found = [(started_in, reference()) for started_in, reference in _started.get(run.cell, [])]
+    return [server for started_in, server in found if server is not None and started_in != run.run]
+
+
 def stop_earlier(run: CellRun | None) -> None:
     """Stop the servers that earlier runs of this cell started."""
     if run is None:
         return
-    for earlier, reference in _started.pop(run.cell, []):
-        server = reference()
-        if server is None:
-            continue
-        if earlier == run.run:
-            _started.setdefault(run.cell, []).append((earlier, reference))
-        else:
-            server.stop()
+    for server in earlier(run):
+        server.stop()
+    _started[run.cell] = [entry for entry in _started.get(run.cell, []) if entry[0] == run.run]
 
 
 def remember(run: CellRun | None, server: Server) -> None:

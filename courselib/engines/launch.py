@@ -56,8 +56,10 @@ def launch(
     """
     chosen = get_engine(engine)
     asked = make_settings(chosen, settings)
-    ready = chosen.prepare(asked)
     run = cell.current_run()
+    if asked.port is not None and asked.port not in [server.port for server in cell.earlier(run)]:
+        check_port(asked.host, asked.port)  # before gigabytes are fetched
+    ready = chosen.prepare(asked)
     cell.stop_earlier(run)
     if ready.port is not None:
         check_port(ready.host, ready.port)

@@ -66,8 +66,6 @@ class Tgi(Engine):
         from huggingface_hub import get_token
 
         assert isinstance(settings, TgiSettings)
-        if settings.port is not None:  # before gigabytes of image are fetched
-            check_port(settings.host, settings.port)
         ready = replace(self.for_this_machine(settings), token=settings.token or get_token())
         ready = _prepare_docker(ready) if ready.binary == DOCKER else _prepare_launcher(ready)
         for name, reason in ignored(ready).items():
@@ -185,6 +183,8 @@ def _check_shards(settings: TgiSettings, gpus: int) -> None:
             )
             + _(" Leave sharded out.")
         )
+    if settings.num_shard is None and settings.sharded is not False and gpus > 1:
+        replace(settings, num_shard=gpus)  # TGI takes them all, and asks its rules of that
     if settings.num_shard is not None and settings.num_shard > max(gpus, 1):
         raise SettingsError(
             _("num_shard is {asked}, but this machine has {n} GPUs; lower it, or leave it out to use all.").format(

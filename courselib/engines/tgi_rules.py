@@ -2,7 +2,7 @@
 
 TGI checks its settings in two programs, the launcher and then the router, some of it after minutes of loading; here
 all of it is checked at once and before anything starts, in TGI's own words and in its own order.
-Source: launcher/src/main.rs, router/src/main.rs and server/cli.py of TGI 3.3.7.
+Source: TGI 3.3.7, launcher/src/main.rs, router/src/main.rs, and cli.py and layers/attention/kv_cache.py of its server.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ QUANTIZATIONS = (
 )  # fmt: skip
 DTYPES = ("float16", "bfloat16")
 KV_CACHE_DTYPES = ("fp8_e4m3fn", "fp8_e5m2")
-CPU_IMAGE = "-intel-cpu"
+CPU_IMAGE, XPU_IMAGE, ROCM_IMAGE = "-intel-cpu", "-intel-xpu", "-rocm"
+SHM_SIZE = "1g"
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,13 @@ RULES = (
     ),
     Rule(
         lambda s: s.kv_cache_dtype == "fp8_e4m3fn" and s.on_cpu,
-        "fp8_e4m3fn KV cache is not supported on IPEX CPU",
+        "float8_e4m3fn FP8 KV cache is not supported on Intel IPEX CPU",
         N_("Set kv_cache_dtype to 'fp8_e5m2', or leave it out."),
+    ),
+    Rule(
+        lambda s: s.kv_cache_dtype == "fp8_e5m2" and s.runs_image(ROCM_IMAGE),
+        "float8_e5m2 FP8 KV cache is not supported on AMD ROCm",
+        N_("Set kv_cache_dtype to 'fp8_e4m3fn', or leave it out."),
     ),
 )
 
@@ -156,6 +162,10 @@ def _ignored(settings: TgiSettings) -> Iterator[tuple[str, str]]:
             yield name, chunking
     if settings.cuda_memory_fraction is not None and settings.on_cpu:
         yield "cuda_memory_fraction", _("there is no GPU: TGI takes 95 % of the free RAM")
+    if settings.cuda_memory_fraction is not None and settings.runs_image(XPU_IMAGE):
+        yield "cuda_memory_fraction", _("this image reads the environment variable XPU_MEMORY_FRACTION")
+    if settings.shm_size != SHM_SIZE and settings.num_shard == 1:
+        yield "shm_size", _("parts of a model on several GPUs talk through it, and there is one")
     if settings.cuda_graphs is not None and settings.on_cpu:
         yield "cuda_graphs", _("there is no GPU")
     if settings.max_batch_size is not None:

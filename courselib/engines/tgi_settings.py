@@ -9,7 +9,7 @@ from typing import Literal
 
 from courselib.engines.base import EngineSettings
 from courselib.engines.checks import check_choice, check_share, check_whole
-from courselib.engines.tgi_rules import CPU_IMAGE, DTYPES, KV_CACHE_DTYPES, QUANTIZATIONS, check_rules
+from courselib.engines.tgi_rules import CPU_IMAGE, DTYPES, KV_CACHE_DTYPES, QUANTIZATIONS, SHM_SIZE, check_rules
 from courselib.errors import SettingsError
 from courselib.i18n import _
 
@@ -90,7 +90,7 @@ class TgiSettings(EngineSettings):
     prometheus_port: int = 9000
     image: str | None = None
     gpus: str | None = "auto"
-    shm_size: str = "1g"
+    shm_size: str = SHM_SIZE
     volume: str = "tgi-data"
     container: str | None = None
 
@@ -130,7 +130,11 @@ class TgiSettings(EngineSettings):
     @property
     def on_cpu(self) -> bool:
         """Whether it is the image for CPUs that will run."""
-        return self.binary in ("auto", "docker") and CPU_IMAGE in (self.image or "")
+        return self.runs_image(CPU_IMAGE)
+
+    def runs_image(self, kind: str) -> bool:
+        """Whether a container will run, of an image of this kind: what the image's tag ends with."""
+        return self.binary in ("auto", "docker") and kind in (self.image or "")
 
     @property
     def model_folder(self) -> Path | None:

@@ -94,15 +94,27 @@ def choose(settings: VllmSettings, machine: Machine) -> PreparedVllm:
     return _for_gpu(chosen, machine) if machine.gpus else _for_cpu(chosen, machine)
 
 
+def _gpu_attention(capability: float) -> str:
+    """The backend that vLLM 0.32 chooses where all are installed (platforms/cuda.py, v1/attention/backends)."""
+    if capability < BFLOAT16_CAPABILITY:  # the others need 8.0, too
+        return "TRITON_ATTN"
+    return "FLASHINFER" if int(capability) == 10 else "FLASH_ATTN"
+
+
 def _for_gpu(settings: PreparedVllm, machine: Machine) -> PreparedVllm:
     notes = [_("On the GPU ({name}).").format(name=machine.gpus[0].name)]
+    if machine.capability is not None:
+        notes.append(
+            _("Attention is {backend}: what vLLM takes first for compute capability {capability}.").format(
+                backend=_gpu_attention(machine.capability), capability=machine.capability
+            )
+        )
     if settings.dtype == "auto" and machine.capability is not None and machine.capability < BFLOAT16_CAPABILITY:
         settings = replace(settings, dtype="float16")
         notes.append(
-            _(
-                "float16, because bfloat16 needs compute capability 8.0 and this GPU has {capability}; vLLM's attention"
-                " then is not FlashAttention, which needs 8.0 too."
-            ).format(capability=machine.capability)
+            _("float16, because bfloat16 needs compute capability 8.0 and this GPU has {capability}.").format(
+                capability=machine.capability
+            )
         )
     return replace(settings, notes=tuple(notes))
 
@@ -116,7 +128,9 @@ def _for_cpu(settings: PreparedVllm, machine: Machine) -> PreparedVllm:
             n=CPU_BLOCK
         ),
     ]
-    if settings.dtype in ("auto", "bfloat16") and not {"avx512_bf16", "amx_tile", "asimd"} & set(machine.features):
+    if "avx2" in machine.features and "avx512f" not in machine.features:
+        notes.append(_("This processor has no AVX-512: vLLM takes the kernels it has for AVX2."))
+    if settings.dtype in ("auto", "bfloat16") and not {"avx512_bf16", "bf16"} & set(machine.features):
         notes.append(_("This processor has no instructions for bfloat16: the model runs, but slower than with them."))
     if settings.enforce_eager is None:
         settings = replace(settings, enforce_eager=True)

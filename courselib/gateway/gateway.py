@@ -66,7 +66,7 @@ class Gateway:
         return {
             "model_id": self.model_id,
             "model_sha": None,
-            "model_pipeline_tag": "text-generation",
+            "model_pipeline_tag": None,
             **{key: told[key] for key in ("max_concurrent_requests", "max_best_of", "max_stop_sequences")},
             **{key: told[key] for key in ("max_input_tokens", "max_total_tokens", "max_client_batch_size")},
             "router": ROUTER,

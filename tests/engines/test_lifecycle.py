@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 import courselib
+from courselib.engines.ports import free_port
 from courselib.errors import EngineDied
 from tests.engines.conftest import engines_alive, is_alive, is_listening, wait_gone
 from tests.waiting import wait_until
@@ -83,6 +84,14 @@ def test_cell_run_twice_leaves_one_server(kernel):
     wait_gone(*first)
     assert is_alive(second[0])
     assert is_listening(second[1])
+
+
+def test_a_cell_with_a_port_of_its_own_may_be_run_twice(kernel):
+    _manager, client = kernel
+    code = START.replace("context=512", f"context=512, port={free_port()}")
+    (first, port), (second, same) = (map(int, run(client, code).split()) for _time in range(2))
+    assert port == same and first != second
+    assert not is_alive(first) and is_alive(second)
 
 
 def test_another_cell_keeps_the_first_server(kernel):

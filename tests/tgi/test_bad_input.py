@@ -12,6 +12,7 @@ import pytest
 import courselib
 from courselib import errors
 from courselib.engines.tgi import ENGINE, LAUNCHER
+from courselib.environment import Gpu
 from tests.engines.test_bad_input import refused
 from tests.tgi.conftest import needs_docker_client, put_program
 
@@ -104,6 +105,14 @@ def test_port_taken(fake_launcher):
         other.listen()
         port = other.getsockname()[1]
         refused_launch(errors.PortTaken, f"{port}.* in use", port=port)
+
+
+@pytest.mark.parametrize("settings", [{}, {"sharded": True}])
+def test_exl2_on_several_gpus(fake_launcher, monkeypatch, settings):
+    monkeypatch.setattr("courselib.environment.gpus", lambda: [Gpu("NVIDIA H100", 81559)] * 2)
+    refused_launch(errors.SettingsError, "with `exl2` quantization. Set num_shard to 1", quantize="exl2", **settings)
+    with courselib.launch("tgi", quantize="exl2", num_shard=1):
+        pass
 
 
 @needs_docker_client

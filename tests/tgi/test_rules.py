@@ -6,7 +6,7 @@ from courselib.engines.tgi_rules import RULES, ignored
 from courselib.engines.tgi_settings import IMAGE, TgiSettings
 from courselib.errors import SettingsError
 
-CPU = {"image": f"{IMAGE}-intel-cpu"}
+CPU, XPU, ROCM = ({"image": f"{IMAGE}-{kind}"} for kind in ("intel-cpu", "intel-xpu", "rocm"))
 
 # What breaks a rule, TGI's words, and the nearest settings that do not.
 BROKEN = {
@@ -62,8 +62,13 @@ BROKEN = {
     "quantised on a CPU": ({"quantize": "eetq", **CPU}, "quantization is not available on CPU", {"quantize": "eetq"}),
     "e4m3fn on a CPU": (
         {"kv_cache_dtype": "fp8_e4m3fn", **CPU},
-        "fp8_e4m3fn KV cache is not supported on IPEX CPU",
+        "float8_e4m3fn FP8 KV cache is not supported on Intel IPEX CPU",
         {"kv_cache_dtype": "fp8_e5m2", **CPU},
+    ),
+    "e5m2 on ROCm": (
+        {"kv_cache_dtype": "fp8_e5m2", **ROCM},
+        "float8_e5m2 FP8 KV cache is not supported on AMD ROCm",
+        {"kv_cache_dtype": "fp8_e4m3fn", **ROCM},
     ),
 }
 
@@ -104,6 +109,9 @@ IGNORED = {
     "GPU settings on a CPU": ({"cuda_memory_fraction": 0.5, "cuda_graphs": "1", **CPU},
                               {"cuda_memory_fraction", "cuda_graphs"}),
     "GPU settings": ({"cuda_memory_fraction": 0.5, "cuda_graphs": "1"}, set()),
+    "memory on an Intel GPU": ({"cuda_memory_fraction": 0.5, **XPU}, {"cuda_memory_fraction"}),
+    "shared memory for one": ({"shm_size": "4g", "num_shard": 1}, {"shm_size"}),
+    "shared memory for two": ({"shm_size": "4g", "num_shard": 2}, set()),
     "padding": ({"max_batch_size": 4}, {"max_batch_size"}),
     "nothing": ({}, set()),
 }  # fmt: skip

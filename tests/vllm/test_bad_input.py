@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 
 import pytest
 
@@ -83,6 +84,14 @@ def test_bad_setting(name):
 def test_setting_that_this_machine_or_model_cannot_do(name):
     machine, settings, kind, pattern = MACHINES[name]
     refused(kind, pattern, lambda: prepared(machine, **settings))
+
+
+def test_port_taken():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        refused(errors.PortTaken, f"{port}.* in use", lambda: courselib.launch("vllm", port=port))
 
 
 def test_unknown_setting_names_the_nearest():

@@ -1,5 +1,7 @@
 """What is chosen for a machine where nothing was asked for, and that it says why."""
 
+from dataclasses import replace
+
 import pytest
 
 from courselib.engines import vllm_machine
@@ -45,7 +47,7 @@ def test_a_small_machine_gets_less_kv_cache():
     assert prepared(OLD_CPU).kv_cache_memory == 512 * MIB
 
 
-def test_a_processor_without_bfloat16_is_told():
+def test_bfloat16_is_of_no_account_where_it_is_not_used():
     assert any("no instructions for bfloat16" in note for note in prepared(OLD_CPU).notes)
     assert not any("bfloat16" in note for note in prepared(OLD_CPU, dtype="float32").notes)
 
@@ -58,12 +60,36 @@ def test_t4_gets_float16_and_is_told_why():
 
 def test_newer_gpus_keep_the_models_format():
     assert prepared(H100).dtype == "auto"
-    assert prepared(H100).notes == ("On the GPU (NVIDIA H100).",)
+    first, second = prepared(H100).notes
+    assert first == "On the GPU (NVIDIA H100)."
+    assert second == "Attention is FLASH_ATTN: what vLLM takes first for compute capability 9.0."
+
+
+@pytest.mark.parametrize(
+    ("capability", "backend"),
+    [(7.5, "TRITON_ATTN"), (8.0, "FLASH_ATTN"), (8.9, "FLASH_ATTN"), (10.0, "FLASHINFER"), (12.0, "FLASH_ATTN")],
+)
+def test_the_attention_of_a_gpu(capability, backend):
+    notes = prepared(replace(H100, capability=capability)).notes
+    assert any(note.startswith(f"Attention is {backend}:") for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("features", "told"),
+    [
+        (("avx2",), {"no AVX-512", "no instructions for bfloat16"}),
+        (("avx2", "avx512f", "amx_tile"), {"no instructions for bfloat16"}),  # AMX is announced, and may not be granted
+        (("asimd",), {"no instructions for bfloat16"}),
+        (("asimd", "bf16"), set()),
+        (("avx2", "avx512f", "avx512_bf16"), set()),
+    ],
+)
+def test_what_a_processor_lacks_is_told(features, told):
+    notes = " ".join(prepared(replace(CPU, features=features)).notes)
+    assert {words for words in ("no AVX-512", "no instructions for bfloat16") if words in notes} == told
 
 
 def test_a_gpu_that_this_build_cannot_use_is_told():
-    from dataclasses import replace
-
     assert "so Tesla T4 stays unused" in prepared(replace(CPU, spare_gpu="Tesla T4")).notes[0]
 
 
