@@ -160,7 +160,7 @@ FACTS = (
         {"users": ("many",), "hardware": ("laptop",)},
     ),
     Fact(
-        LLAMA_CPP, -1, N_("Its slots are fixed at the start, and each gets the same share of the context."),
+        LLAMA_CPP, -1, N_("Its slots are fixed at the start, and so is the context that they share."),
         "llama-server", {"users": ("many",)},
     ),
     Fact(
@@ -174,7 +174,7 @@ FACTS = (
     ),
     Fact(LLAMA_CPP, 1, N_("Its server has OpenAI's routes."), "llama-server", {"api": ("openai",)}),
     Fact(
-        TGI, 0, N_("It has OpenAI's routes, but ignores n and logit_bias and ends with reasons of its own."),
+        TGI, 0, N_("It has OpenAI's routes, but ignores n, takes no logit_bias, and ends with reasons of its own."),
         "tgi-source", {"api": ("openai",)},
     ),
     Fact(TGI, 2, N_("Nothing else speaks TGI's own protocol (/generate) in full."), "tgi-source", {"api": ("tgi",)}),

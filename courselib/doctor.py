@@ -99,20 +99,24 @@ def _accelerators() -> list[Finding]:
         "missing": _("Only TGI's own container needs it: https://docs.docker.com/get-docker/"),
         "not running": _("Start it: sudo systemctl start docker, or open Docker Desktop."),
     }
-    return [
-        gpu,
-        Finding("docker", State.ABSENT if docker in remedies else State.OK, _(docker), remedies.get(docker, "")),
-    ]
+    remedy = remedies.get(docker) or (
+        "" if environment.version("docker") else _("For the course to fetch TGI's image: pip install 'courselib[tgi]'")
+    )
+    return [gpu, Finding("docker", State.ABSENT if docker in remedies else State.OK, _(docker), remedy)]
 
 
 def _engines() -> list[Finding]:
     wheel = environment.version("xllamacpp")
+    library = environment.version("llama-cpp-python")
     binary = shutil.which("llama-server")
     tgi = shutil.which("text-generation-launcher")
     return [
         Finding("llama.cpp", State.OK, _("xllamacpp {version}, prebuilt").format(version=wheel))
         if wheel
         else Finding("llama.cpp", State.BROKEN, _("not installed"), "pip install xllamacpp"),
+        Finding("llama_cpp", State.OK, _("llama-cpp-python {version}").format(version=library))
+        if library
+        else Finding("llama_cpp", State.ABSENT, _("llama.cpp is not here as a library"), "make native"),
         Finding("llama-server", State.OK, binary)
         if binary
         else Finding("llama-server", State.ABSENT, _("none on the PATH; the prebuilt one is used")),
