@@ -144,6 +144,32 @@ CLIENTS = [
         r"^\d$",
     ),
     Snippet(
+        "openai, logit_bias as that client sends it",
+        OPENAI + f"client.chat.completions.create(model='tgi', max_tokens=5, logit_bias={{'1234': 5}}, {MESSAGES})",
+        FAILS,
+        r"UnprocessableEntityError: .*422",
+    ),
+    Snippet(
+        "openai, several answers: one comes",
+        OPENAI + f"r = client.chat.completions.create(model='tgi', max_tokens=5, n=2, {MESSAGES})\n"
+        "print(len(r.choices))",
+        RUNS,
+        r"^1$",
+    ),
+    Snippet(
+        "min_p, sent past the client: ignored",
+        RAW + "print(ask(min_p=7.0)['generated_text'] == ask()['generated_text'])",
+        RUNS,
+        r"^True$",
+    ),
+    Snippet(
+        "an address without a host",
+        "from huggingface_hub import InferenceClient\n"
+        "InferenceClient(model='https://:8080', token='{key}').text_generation('Hi', max_new_tokens=5)",
+        FAILS,
+        r"UnsupportedProtocol|InvalidURL|missing an 'http|No host",
+    ),
+    Snippet(
         "get_endpoint_info",
         HUB + "client.get_endpoint_info()",
         FAILS,
@@ -192,6 +218,20 @@ OLDER_CLIENT = [
         OLDER + "client.generate('Write', min_new_tokens=10)",
         FAILS,
         r"TypeError: .*min_new_tokens",
+    ),
+    Snippet(
+        "Client.generate_stream",
+        OLDER + "parts = list(client.generate_stream('One, two, three,', max_new_tokens=4))\n"
+        "print(''.join(part.token.text for part in parts), '|', parts[-1].generated_text)",
+        RUNS,
+        r"^four, five, \|\s+four, five,$",
+    ),
+    Snippet(
+        "Client.chat",
+        OLDER + "r = client.chat([dict(role='user', content='Hi')], max_tokens=4)\n"
+        "print(r.choices[0].finish_reason, r.usage['completion_tokens'])",
+        RUNS,
+        r"^length 4$",
     ),
     Snippet(
         "Client.chat as a stream",
