@@ -153,7 +153,7 @@ def _library_line(engine: str, model: str, needs: Needs) -> str:
     from courselib.models import catalogue
 
     repository = next(entry.hf_repo for entry in catalogue() if entry.name == model)
-    if needs.hardware != "laptop":
+    if needs.hardware not in ("laptop", "apple"):
         return f'from vllm import LLM\n\nllm = LLM("{repository}")\n'
     from courselib.engines.vllm_machine import CPU_KV_CACHE
 
