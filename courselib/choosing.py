@@ -150,17 +150,17 @@ def launch_line(engine: str, needs: Needs) -> str:
 def _library_line(engine: str, model: str, needs: Needs) -> str:
     if engine == LLAMA_CPP:
         return f'import courselib\n\nllm = courselib.native("{model}")\n'
-    from courselib.models import catalogue
-
-    repository = next(entry.hf_repo for entry in catalogue() if entry.name == model)
     if needs.hardware not in ("laptop", "apple"):
+        from courselib.models import catalogue
+
+        repository = next(entry.hf_repo for entry in catalogue() if entry.name == model)
         return f'from vllm import LLM\n\nllm = LLM("{repository}")\n'
     from courselib.engines.vllm_machine import CPU_KV_CACHE
 
     # On a CPU vLLM takes nearly all the memory there is, unless it is told a size, and compiles for a minute.
     sizes = f"max_model_len=1024, kv_cache_memory_bytes={CPU_KV_CACHE}, enforce_eager=True"
-    prepared = f'from courselib.engines.vllm_native import prepare\n\nmodel = prepare("{model}")\n'
-    return f"{prepared}\nfrom vllm import LLM\n\nllm = LLM(model, {sizes})\n"
+    prepared = f'from courselib.engines.vllm_native import prepare\n\nmodel = prepare("{model}")'
+    return f"{prepared}\n\nfrom vllm import LLM\n\nllm = LLM(model, {sizes})\n"
 
 
 def needs_of_this_machine() -> Needs:

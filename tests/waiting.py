@@ -3,7 +3,7 @@
 import time
 
 
-def wait_until(true, timeout_s=15):
+def wait_until(true, timeout_s=10):
     deadline = time.monotonic() + timeout_s
     while not true():
         assert time.monotonic() < deadline, "it did not come true"

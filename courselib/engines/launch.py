@@ -12,6 +12,7 @@ import secrets
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -63,14 +64,14 @@ def launch(
     cell.stop_earlier(run)
     if ready.port is not None:
         check_port(ready.host, ready.port)
-    name = Path(asked.model).name
+    start = partial(_start_until_ready, chosen, ready, Path(asked.model).name, timeout_s, on_wait, on_phase)
     try:
-        server = _start_until_ready(chosen, ready, name, timeout_s, on_wait, on_phase)
+        server = start()
     except PortTaken:
         if ready.port is not None:
             raise
         # Someone took the free port before the engine had it: once more, on another one.
-        server = _start_until_ready(chosen, ready, name, timeout_s, on_wait, on_phase)
+        server = start()
     cell.remember(run, server)
     return server
 

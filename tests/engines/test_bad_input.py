@@ -3,7 +3,6 @@
 import importlib
 import os
 import re
-import socket
 import struct
 import subprocess
 import threading
@@ -15,6 +14,7 @@ from courselib import errors, models
 from courselib.engines.ports import free_port
 from courselib.stream import ChatStream, chat_messages
 from tests.engines.conftest import engines_alive
+from tests.ports import taken_port
 
 pytestmark = pytest.mark.engine
 
@@ -156,20 +156,14 @@ def test_unknown_engine():
 
 
 def test_port_taken():
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        port = other.getsockname()[1]
+    with taken_port() as port:
         refused(errors.PortTaken, f"{port}.* in use", lambda: courselib.launch(port=port))
 
 
 @pytest.mark.slow
 def test_a_free_port_that_is_taken_meanwhile_is_replaced_once(monkeypatch):
     launching = importlib.import_module("courselib.engines.launch")  # the package has a function of this name
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        port = other.getsockname()[1]
+    with taken_port() as port:
         found = iter([port, free_port()])
         monkeypatch.setattr(launching, "free_port", lambda _host: next(found))
         with courselib.launch(context=512) as running:

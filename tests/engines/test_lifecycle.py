@@ -74,7 +74,7 @@ def test_kernel_killed(kernel):
     os.kill(int(run(client, "import os; print(os.getpid())")), signal.SIGKILL)
     wait_gone(pid, port)
     assert not manager.is_alive()
-    wait_until(lambda: not folder.exists())
+    wait_until(lambda: not folder.exists(), 15)
 
 
 def test_cell_run_twice_leaves_one_server(kernel):

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ import pytest
 import courselib
 from courselib import errors
 from tests.engines.conftest import is_alive, wait_gone
+from tests.ports import taken_port
 
 pytestmark = pytest.mark.engine
 START = (
@@ -67,11 +67,8 @@ def test_gateway_killed_alone():
 
 
 def test_port_taken():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        with pytest.raises(errors.PortTaken):
-            courselib.launch("tgi-gateway", port=taken.getsockname()[1])
+    with taken_port() as port, pytest.raises(errors.PortTaken):
+        courselib.launch("tgi-gateway", port=port)
 
 
 def test_the_keys_are_in_no_command_line():

@@ -5,7 +5,6 @@ What TGI, the hub or the daemon would say where they cannot be is replayed from 
 
 import platform
 import re
-import socket
 
 import pytest
 
@@ -14,6 +13,7 @@ from courselib import errors
 from courselib.engines.tgi import ENGINE, LAUNCHER
 from courselib.environment import Gpu
 from tests.engines.test_bad_input import refused
+from tests.ports import taken_port
 from tests.tgi.conftest import needs_docker_client, put_program
 
 
@@ -100,10 +100,7 @@ def test_a_folder_without_a_model(fake_launcher, tmp_path):
 
 
 def test_port_taken(fake_launcher):
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        port = other.getsockname()[1]
+    with taken_port() as port:
         refused_launch(errors.PortTaken, f"{port}.* in use", port=port)
 
 

@@ -14,6 +14,7 @@ import courselib
 from courselib.engines.tgi import LAUNCHER
 from courselib.errors import DownloadFailed, EngineMissing
 from tests.engines.conftest import wait_gone
+from tests.ports import taken_port
 from tests.tgi.conftest import CPU_IMAGE, needs_docker_client
 from tests.waiting import wait_until
 
@@ -134,7 +135,7 @@ def test_whoever_is_killed_no_container_is_left(daemon, victim):
         victims = {"guard": wrapper.parent(), "client": client, "starter": starter}
         assert daemon.containers
         victims[victim].send_signal(signal.SIGKILL)
-        wait_until(lambda: not daemon.containers)
+        wait_until(lambda: not daemon.containers, 15)
         starter.kill()
     wait_gone(wrapper.pid, 1)
 
@@ -160,14 +161,9 @@ def test_the_launcher_on_the_path_comes_first(fake_launcher, monkeypatch):
 
 
 def test_a_busy_prometheus_port_is_gone_round(fake_launcher):
-    import socket
 
-    with socket.socket() as other:
-        other.bind(("0.0.0.0", 0))
-        other.listen()
-        busy = other.getsockname()[1]
-        with courselib.launch("tgi", prometheus_port=busy) as server:
-            assert f"--prometheus-port {busy} " not in server.command + " "
+    with taken_port("0.0.0.0") as busy, courselib.launch("tgi", prometheus_port=busy) as server:
+        assert f"--prometheus-port {busy} " not in server.command + " "
 
 
 def test_ignored_settings_are_said(daemon):

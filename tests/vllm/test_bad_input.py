@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 
 import pytest
 
@@ -10,6 +9,7 @@ import courselib
 from courselib import errors
 from courselib.engines import vllm_model
 from courselib.engines.vllm_checks import SILENT_VARIABLE
+from tests.ports import taken_port
 from tests.vllm.machines import CPU, FULL_CPU, H100, OLD_CPU, SMOLLM2, T4, prepared
 
 MIB = 1 << 20
@@ -87,10 +87,7 @@ def test_setting_that_this_machine_or_model_cannot_do(name):
 
 
 def test_port_taken():
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        port = other.getsockname()[1]
+    with taken_port() as port:
         refused(errors.PortTaken, f"{port}.* in use", lambda: courselib.launch("vllm", port=port))
 
 

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 
 import pytest
 
@@ -14,6 +13,7 @@ from courselib.engines.vllm import ENGINE
 from courselib.engines.vllm_model import find_model
 from courselib.engines.vllm_settings import VllmSettings
 from tests.engines.conftest import engines_alive
+from tests.ports import taken_port
 from tests.vllm.test_log import LOG
 
 RECORDED = {
@@ -133,8 +133,6 @@ def test_past_our_own_checks_the_engine_says_the_same(installed):
 
 @live
 def test_a_port_that_was_taken_meanwhile(installed):
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        error = failing(installed, other.getsockname()[1], max_model_len=1024)
+    with taken_port() as port:
+        error = failing(installed, port, max_model_len=1024)
     assert type(error) is errors.PortTaken
