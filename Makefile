@@ -9,10 +9,14 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 lab: $(VENV)/.lab
 	@$(BIN)/courselib lab
 
+# Debian and Ubuntu leave this part of Python to a package. An environment made without it has a Python and no pip.
+can_make_venv := { $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	|| { echo "$(PYTHON) cannot make environments. On Debian or Ubuntu: sudo apt install python3-venv" >&2; false; }; }
+
 # Installed once; again when what is to be installed has changed.
 $(VENV)/.lab: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed; name one with PYTHON=…")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { $(can_make_venv) && $(PYTHON) -m venv $(VENV); }
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[lab]'
 	$(BIN)/courselib models get smollm2-135m
 	@touch $@
@@ -24,6 +28,8 @@ native_flags := -DGGML_NATIVE=OFF -DLLAVA_BUILD=OFF '-DCMAKE_PROJECT_INCLUDE=$(C
 native: $(VENV)/.native
 
 $(VENV)/.native: $(VENV)/.lab
+	@command -v "$${CXX:-c++}" >/dev/null \
+		|| { echo "llama.cpp as a library is compiled, and there is no C++ compiler. Install one, such as g++." >&2; false; }
 	CMAKE_ARGS="$(native_flags)" $(PIP) install --constraint constraints.txt --editable '.[native]'
 	@touch $@
 
@@ -35,10 +41,12 @@ test: $(VENV)/.lab
 	@PYTHON=$(PYTHON) tests/run.sh
 
 quick: $(VENV)/.test
-	$(BIN)/python -m pytest -q -m 'not slow and not browser'
+	$(BIN)/python -m pytest -q -n auto --dist loadfile -m 'not slow and not engine and not elsewhere and not browser'
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	@if command -v npx >/dev/null; then npx --yes @biomejs/biome@2.3.8 lint --error-on-warnings; \
+	else echo "There is no node here: the panels' scripts are left out."; fi
 
 build: $(VENV)/.test
 	$(BIN)/courselib build

@@ -38,7 +38,7 @@ MOVED = [
 ]
 CELLS = (
     'import courselib\nserver = courselib.launch("llama.cpp", context=1024)',
-    f"panel = courselib.NextToken(server, prompt={PROMPT!r})\npanel.duel.value = 'vllm'\npanel.look()\npanel",
+    f"panel = courselib.NextToken(server, prompt={PROMPT!r})\npanel.duel = 'vllm'\npanel.look()\npanel",
 )
 # From the event to the moment after the frame in which the view has been drawn anew.
 MOVE = """([control, value]) => new Promise((done) => {
@@ -64,12 +64,12 @@ def computation_ms() -> list[float]:
     times = []
     with courselib.launch("llama.cpp", context=1024) as server:
         panel = courselib.NextToken(server, prompt=PROMPT)
-        panel.duel.value = "vllm"
+        panel.duel = "vllm"
         panel.look()
         for control, value in MOVED:
-            panel.form.controls = panel.form.controls.with_(**{control: value})
             begin = time.perf_counter()
-            panel.redraw()
+            panel.form.controls = panel.form.controls.with_(**{control: value})
+            panel._drawing.flush()
             times.append(1000 * (time.perf_counter() - begin))
     return times
 

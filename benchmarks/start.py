@@ -21,10 +21,10 @@ import time
 
 import courselib
 from courselib import models
-from courselib.engines.llamacpp import default_threads
-from courselib.engines.ports import free_port
+from courselib.answers.stream import ChatStream, chat_messages
+from courselib.engines.llamacpp.engine import default_threads
 from courselib.panels.token_text import TokenText
-from courselib.stream import ChatStream, chat_messages
+from courselib.processes.ports import free_port
 
 ROUNDS = 7
 TOKENS = 200

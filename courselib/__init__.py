@@ -9,19 +9,23 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from courselib.version import VERSION
+
+__version__ = VERSION
 
 _WHERE = {
-    "launch": "courselib.engines",
-    "attach": "courselib.engines",
-    "native": "courselib.engines.llamacpp_native",
+    "launch": "courselib.engines.launcher",
+    "attach": "courselib.engines.launcher",
+    "native": "courselib.engines.llamacpp.native",
     "Server": "courselib.engines.server",
-    "setup": "courselib.environment",
+    "check": "courselib.exercises.check",
+    "setup": "courselib.notebook",
     "Chooser": "courselib.panels.chooser",
     "Compare": "courselib.panels.compare",
     "Controls": "courselib.controls.controls",
     "Deploy": "courselib.panels.deploy",
     "DoesItReally": "courselib.panels.does_it_really",
+    "Memory": "courselib.panels.memory",
     "NextToken": "courselib.panels.next_token",
     "Penalties": "courselib.panels.penalties",
     "PenaltySweep": "courselib.panels.penalty_sweep",
@@ -38,6 +42,7 @@ __all__ = [
     "CourseError",
     "Deploy",
     "DoesItReally",
+    "Memory",
     "NextToken",
     "Penalties",
     "PenaltySweep",
@@ -47,6 +52,7 @@ __all__ = [
     "Walk",
     "__version__",
     "attach",
+    "check",
     "launch",
     "native",
     "setup",
@@ -54,15 +60,17 @@ __all__ = [
 
 if TYPE_CHECKING:
     from courselib.controls.controls import Controls
-    from courselib.engines import attach, launch
-    from courselib.engines.llamacpp_native import native
+    from courselib.engines.launcher import attach, launch
+    from courselib.engines.llamacpp.native import native
     from courselib.engines.server import Server
-    from courselib.environment import setup
     from courselib.errors import CourseError
+    from courselib.exercises.check import check
+    from courselib.notebook import setup
     from courselib.panels.chooser import Chooser
     from courselib.panels.compare import Compare
     from courselib.panels.deploy import Deploy
     from courselib.panels.does_it_really import DoesItReally
+    from courselib.panels.memory import Memory
     from courselib.panels.next_token import NextToken
     from courselib.panels.penalties import Penalties
     from courselib.panels.penalty_sweep import PenaltySweep
@@ -80,4 +88,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_WHERE})
+    return sorted({*globals(), *__all__})

@@ -21,6 +21,8 @@ command) is an attribute, so that a panel can fold it away and a program can rea
     │   ├── PromptTooLong  the prompt does not fit into the context                    (also a ValueError)
     │   ├── RequestRefused the server says the request is wrong                        (also a ValueError)
     │   └── StreamBroken   the answer broke off                                        (also a ConnectionError)
+    ├── PanelBusy          a panel is asked for something while it is at work         (also a RuntimeError)
+    ├── CheckFailed        an answer to an exercise is not right yet
     └── LessonError        a lesson's source is wrong; names lesson, cell and line
 """
 
@@ -107,6 +109,18 @@ class RequestRefused(RequestError, ValueError):
 
 class StreamBroken(RequestError, ConnectionError):
     """An answer broke off before its end."""
+
+
+class PanelBusy(CourseError, RuntimeError):
+    """A panel is asked for something while it is still at work."""
+
+
+class CheckFailed(CourseError):
+    """An answer to an exercise is not right yet; the message says why."""
+
+    def _render_traceback_(self) -> list[str]:
+        # IPython shows this in place of the stack, which is the course's and not the learner's.
+        return self.message.splitlines()
 
 
 class LessonError(CourseError):

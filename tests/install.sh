@@ -2,9 +2,23 @@
 # What the tests need besides `.venv`, each beside the others: they wait for the network. Only what is missing is fetched.
 # Without CI=true that is a browser alone.
 set -euo pipefail
+set -m # each job in a group of its own, so that it can be ended with all it has started
 cd "$(dirname "$0")/.."
 python="${PYTHON:-python3}"
-jobs=()
+jobs=() names=()
+
+begin() { # COMMAND...
+  "$@" &
+  jobs+=($!)
+  names+=("$*")
+}
+
+end_jobs() {
+  local job
+  for job in ${jobs[@]+"${jobs[@]}"}; do kill -- "-$job" 2>/dev/null || true; done
+}
+trap end_jobs EXIT
+trap 'exit 130' INT TERM
 
 install_chromium() {
   local name
@@ -26,11 +40,19 @@ install_text_generation() {
   touch $at/complete
 }
 
-install_chromium & jobs+=($!)
+begin install_chromium
 if [ "${CI:-}" = true ]; then
-  .venv/bin/courselib install vllm & jobs+=($!)
-  install_text_generation & jobs+=($!)
-  .venv/bin/python -m tests.kernels.environments & jobs+=($!)
+  begin .venv/bin/courselib install vllm
+  begin .venv/bin/python -m tests.gemma
+  begin install_text_generation
+  begin .venv/bin/python -m tests.kernels.environments
 fi
-# One by one: `wait` tells only the last one's status.
-for job in "${jobs[@]}"; do wait "$job"; done
+# One by one: `wait` tells only the last one's status. One that fails hides none of the others.
+status=0
+for i in "${!jobs[@]}"; do
+  wait "${jobs[i]}" || {
+    echo "FAILED: ${names[i]}"
+    status=1
+  }
+done
+exit $status

@@ -45,7 +45,8 @@ def test_there_are_messages_and_none_is_filled_in_before_translating(messages):
 
 
 def test_errors_are_translated(quoted):
-    from courselib.engines.llamacpp import ENGINE, LlamaCppSettings
+    from courselib.engines.llamacpp.engine import ENGINE
+    from courselib.engines.llamacpp.settings import LlamaCppSettings
 
     with pytest.raises(CourseError, match=r"^«context is 0"):
         LlamaCppSettings(context=0)

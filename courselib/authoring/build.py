@@ -16,20 +16,25 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from courselib.authoring import outputs
+from courselib.authoring import cheats, exercise_cells, figures, glossary, linking, outputs, timing
 from courselib.authoring.execution import execute as run
+from courselib.authoring.frame import ALONE, Neighbours
+from courselib.authoring.glossary import EMPTY, Glossary
 from courselib.authoring.lint import lint
-from courselib.authoring.notebook import Built, assemble, to_text, without_outputs
+from courselib.authoring.notebook import Built, assemble, to_text
 from courselib.authoring.problem import Problem, refuse
 from courselib.authoring.project import Project, read_project
-from courselib.authoring.source import Lesson, read_lesson
+from courselib.authoring.source import EXERCISES, Lesson, lesson_title, read_lesson
 from courselib.authoring.translation import panel_words, read_translations, translated
 from courselib.authoring.variants import Variant, vary
-from courselib.controls.table import PAGE, page
+from courselib.controls import table
 from courselib.errors import LessonError
 from courselib.i18n import _
+from courselib.ipynb import without_outputs
+from courselib.memory import claims
 
 MAX_DIFF_LINES = 20
+FOLDERS = {"lesson": "notebooks", "exercise": "exercises", "solution": "solutions"}
 
 
 @dataclass
@@ -77,21 +82,33 @@ def build(
     Raises:
         LessonError: the project or a named lesson is not there.
     """
-    builder = _Builder(root.resolve(), read_project(root), language, check, execute)
+    terms = glossary.read(root)
+    builder = _Builder(root.resolve(), read_project(root), language, check, execute, terms)
     report = Report()
-    for path in _lesson_files(root.resolve(), names):
-        try:
-            report.lines.append(f"{path.stem}: {builder.one(path)}")
-        except LessonError as error:
-            report.problems.append(error.message)
+    for path in _sources(root.resolve(), names):
+        for variant in _variants(path):
+            try:
+                report.lines.append(f"{path.stem}: {builder.one(path, variant)}")
+            except LessonError as error:
+                report.problems.append(error.message)
     if names is None:
         report.problems += builder.orphans()
-        report.problems += _controls_page(root / PAGE, check)
+        report.problems += builder.pages()
+        report.problems += _page(root, table.PAGE, table.page(), "courselib/controls", check)
+        report.problems += _page(root, claims.PAGE, claims.page(), "courselib/memory/claims.py", check)
     return report
 
 
 def render(
-    root: Path, lesson: Lesson, project: Project, *, path: str, language: str = "en", variant: Variant = "lesson"
+    root: Path,
+    lesson: Lesson,
+    project: Project,
+    *,
+    path: str,
+    language: str = "en",
+    variant: Variant = "lesson",
+    neighbours: Neighbours = ALONE,
+    terms: Glossary = EMPTY,
 ) -> Built:
     """A lesson's notebook in one variant and one language, without outputs.
 
@@ -102,29 +119,41 @@ def render(
         path: the notebook's place from the project's root.
         language: ``"en"``, or one that has translations.
         variant: the lesson as written, the learner's copy of an exercise, or its solution.
+        neighbours: the lessons before and after it.
+        terms: those that are linked; in English only.
 
     Raises:
         LessonError: an answer is not marked as it must be, or the translations cannot be read.
     """
     varied = vary(lesson, variant)
-    spoken = translated(varied, read_translations(root, lesson, language)) if language != "en" else varied
+    spoken = (
+        translated(varied, read_translations(root, lesson, language))
+        if language != "en"
+        else linking.link(varied, terms)
+    )
     words = panel_words(language)
-    return assemble(spoken, project, path, language=language, variant=variant, words=words)
+    return assemble(spoken, project, path, language=language, variant=variant, words=words, neighbours=neighbours)
 
 
-def _controls_page(path: Path, check: bool) -> list[str]:
-    """Write the page that is rendered from the controls, or say that it is not what they give."""
-    fresh = page()
+def _page(root: Path, name: str, fresh: str, source: str, check: bool) -> list[str]:
+    """Write a page that is rendered from a table, or say that it is not what the table gives."""
+    path = root / name
     if not path.parent.is_dir() or (path.exists() and path.read_text(encoding="utf-8") == fresh):
         return []
     if check:
-        return [_("{page}: not what courselib/controls gives; run: courselib build").format(page=PAGE)]
+        return [_("{page}: not what {source} gives; run: courselib build").format(page=name, source=source)]
     path.write_text(fresh, encoding="utf-8", newline="\n")
     return []
 
 
-def _lesson_files(root: Path, names: list[str] | None) -> list[Path]:
-    files = {path.stem: path for path in sorted((root / "lessons").glob("*.md"))}
+def _variants(path: Path) -> tuple[Variant, ...]:
+    return ("exercise", "solution") if path.parent.name == "exercises" else ("lesson",)
+
+
+def _sources(root: Path, names: list[str] | None) -> list[Path]:
+    """The lessons, then the exercises; all of them, or those named."""
+    lessons = sorted((root / "lessons").glob("*.md"))
+    files = {path.stem: path for path in [*lessons, *sorted((root / EXERCISES).glob("*.md"))]}
     if names is None:
         return list(files.values())
     wanted = [Path(name).stem if name.endswith(".md") else name for name in names]
@@ -143,28 +172,100 @@ class _Builder:
     language: str
     check: bool
     execute: bool | None
+    terms: Glossary
 
-    def one(self, path: Path) -> str:
-        """Build or check one lesson; says what was done."""
+    def one(self, path: Path, variant: Variant = "lesson") -> str:
+        """Build or check one notebook of a lesson or an exercise; says what was done."""
         lesson = read_lesson(self.root, path)
-        refuse(lint(lesson))
-        target = self._target(lesson.name)
+        if lesson.exercise:
+            lesson = exercise_cells.graded(lesson)
+            refuse(exercise_cells.lint(lesson))
+        else:
+            refuse([*lint(lesson), *figures.recorded_problems(self.root, lesson), *self._unknown_terms(lesson)])
+        target = self._target(lesson.name, variant)
         old = _read_notebook(target)
         built = render(
-            self.root, lesson, self.project, path=target.relative_to(self.root).as_posix(), language=self.language
+            self.root,
+            lesson,
+            self.project,
+            path=target.relative_to(self.root).as_posix(),
+            language=self.language,
+            variant=variant,
+            neighbours=ALONE if lesson.exercise else self._neighbours(path),
+            # The glossary lies beside the lessons; exercises do not link to it.
+            terms=EMPTY if lesson.exercise else self.terms,
         )
-        return self._compare(built, target, old) if self.check else self._write(built, lesson, target, old)
+        if variant == "exercise":
+            # Never run, so it has no outputs to take over: the bytes are all of it.
+            return self._write_or_compare(built, target, old)
+        done = self._compare(built, target, old) if self.check else self._write(built, lesson, target, old)
+        # Written first: what was run must not be lost for a word of the prose.
+        refuse([*timing.problems(lesson, built), *figures.measured_problems(lesson, built)])
+        return done
+
+    def _neighbours(self, path: Path) -> Neighbours:
+        files = sorted((self.root / "lessons").glob("*.md"))
+        at = files.index(path)
+        before = files[at - 1] if at else None
+        after = files[at + 1] if at + 1 < len(files) else None
+        return Neighbours(
+            (before.stem, lesson_title(before)) if before else None,
+            (after.stem, lesson_title(after)) if after else None,
+            sheet=cheats.of_lesson(self.root, path.stem),
+            exercises=exercise_cells.of_lesson(self.root, path.stem),
+        )
 
     def orphans(self) -> list[str]:
-        """Notebooks that no lesson gives."""
-        folder = self._target("").parent
-        names = {path.stem for path in (self.root / "lessons").glob("*.md")}
-        found = sorted(path for path in folder.glob("*.ipynb") if path.stem not in names)
-        text = _("{notebook}: there is no lessons/{name}.md; remove the notebook, or write its lesson.")
-        return [text.format(notebook=path.relative_to(self.root).as_posix(), name=path.stem) for path in found]
+        """Notebooks that no lesson and no exercise gives."""
+        text = _("{notebook}: there is no {folder}/{name}.md; remove the notebook, or write its {source}.")
+        problems = []
+        for variant in FOLDERS:
+            folder, source = ("lessons", _("lesson")) if variant == "lesson" else (EXERCISES, _("exercise"))
+            names = {path.stem for path in (self.root / folder).glob("*.md")}
+            for path in sorted(self._target("", variant).parent.glob("*.ipynb")):
+                if path.stem not in names:
+                    where = path.relative_to(self.root).as_posix()
+                    problems.append(text.format(notebook=where, folder=folder, name=path.stem, source=source))
+        return problems
 
-    def _target(self, name: str) -> Path:
-        return self.root / "notebooks" / self.language / f"{name}.ipynb"
+    def _unknown_terms(self, lesson: Lesson) -> Iterator[Problem]:
+        for cell, word in linking.unknown(lesson, self.terms):
+            yield lesson.problem(_("no term {word!r} is in the glossary.").format(word=word), cell)
+
+    def pages(self) -> list[str]:
+        """Write or check the pages beside the notebooks; says what is wrong."""
+        place = self._target("").parent.relative_to(self.root)
+        found = self._glossary(place)
+        for sheet, text in cheats.pages(self.root):
+            source = f"{cheats.FOLDER}/{sheet.file}"
+            found += _page(self.root, (place / sheet.file).as_posix(), text, source, self.check)
+        return found
+
+    def _glossary(self, place: Path) -> list[str]:
+        if not self.terms.terms:
+            return []
+        lessons = [read_lesson(self.root, path) for path in sorted((self.root / "lessons").glob("*.md"))]
+        used = {lesson.name: linking.used(lesson, self.terms) for lesson in lessons}
+        titles = {lesson.name: lesson_title(self.root / lesson.path) for lesson in lessons}
+        fresh = glossary.page(self.terms, titles)
+        where = (place / glossary.PAGE).as_posix()
+        return [*glossary.unused(self.terms, used), *_page(self.root, where, fresh, glossary.SOURCE, self.check)]
+
+    def _target(self, name: str, variant: str = "lesson") -> Path:
+        return self.root / FOLDERS[variant] / self.language / f"{name}.ipynb"
+
+    def _write_or_compare(self, built: Built, target: Path, old: NotebookNode | None) -> str:
+        text = to_text(built.notebook)
+        if target.exists() and target.read_text(encoding="utf-8") == text:
+            return _("up to date")
+        if self.check:
+            words = _("{where}: not what the lesson gives; run: courselib build {name}")
+            where = target.relative_to(self.root).as_posix()
+            diff = _diff(to_text(old), text) if old else []
+            raise LessonError("\n".join([words.format(where=where, name=target.stem), *diff]))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8", newline="\n")
+        return _("written")
 
     def _write(self, built: Built, lesson: Lesson, target: Path, old: NotebookNode | None) -> str:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -181,7 +282,7 @@ class _Builder:
         if self.execute is False:
             return _("not executed")
         outputs.keep_skipped(built, old)
-        run(built, lesson, folder, self.language)
+        timing.keep(built, run(built, lesson, folder, self.language))
         changed = outputs.clean(built.notebook, outputs.private_paths(self.root))
         refuse(_bad_goldens(built, lesson, changed))
         built.mark_executed()

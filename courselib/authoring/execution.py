@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from nbformat import NotebookNode
 
-from courselib import environment
+from courselib import machine
 from courselib.authoring.notebook import Built
 from courselib.authoring.problem import Problem, refuse
 from courselib.authoring.source import Cell, Lesson
@@ -22,10 +23,11 @@ CELL_TIMEOUT_S = 300
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _LAST_LINES = 12
 _SKIP = "skip-execution"
+BEFORE_THE_FIRST = -1
 
 _GRANTED: dict[str, Callable[[], bool]] = {
-    "needs-gpu": lambda: bool(environment.gpus()),
-    "needs-docker": lambda: environment.docker() not in ("missing", "not running"),
+    "needs-gpu": lambda: bool(machine.gpus()),
+    "needs-docker": lambda: machine.docker() not in ("missing", "not running"),
 }
 
 
@@ -34,7 +36,7 @@ def runs_here(cell: Cell) -> bool:
     return all(TAGS[tag].runs or (TAGS[tag].runs is None and _GRANTED[tag]()) for tag in cell.tags)
 
 
-def execute(built: Built, lesson: Lesson, folder: Path, language: str) -> None:
+def execute(built: Built, lesson: Lesson, folder: Path, language: str) -> dict[int, float]:
     """Run a notebook and keep its outputs in it.
 
     Args:
@@ -42,6 +44,9 @@ def execute(built: Built, lesson: Lesson, folder: Path, language: str) -> None:
         lesson: what it was built from, to say where an error is.
         folder: where the kernel works; the notebook's own, as in JupyterLab.
         language: of what panels and messages say.
+
+    Returns:
+        How many seconds each cell took, by its place in the notebook.
 
     Raises:
         LessonError: a cell failed, took longer than five minutes, or killed the kernel; or there is no such
@@ -53,25 +58,39 @@ def execute(built: Built, lesson: Lesson, folder: Path, language: str) -> None:
 
     notebook, skipped = built.notebook, _mark_skipped(built)
     language_info = notebook.metadata.language_info
-    at = [0]
+    at = [BEFORE_THE_FIRST]
+    began: dict[int, float] = {}
+    took: dict[int, float] = {}
 
     def remember(cell: NotebookNode, cell_index: int) -> None:  # noqa: ARG001 - nbclient names its arguments
         at[0] = cell_index
+        began[cell_index] = time.monotonic()
 
-    client = NotebookClient(
-        notebook,
-        timeout=CELL_TIMEOUT_S,
-        kernel_name=lesson.kernel,
-        skip_cells_with_tag=_SKIP,
-        record_timing=False,
-        store_widget_state=False,
-        # How the kernel cuts a stream into messages is chance.
-        coalesce_streams=True,
-        on_cell_start=remember,
-        resources={"metadata": {"path": str(folder)}},
-    )
+    def measure(cell: NotebookNode, cell_index: int, execute_reply: object) -> None:  # noqa: ARG001
+        took[cell_index] = time.monotonic() - began[cell_index]
+
+    def run() -> None:
+        NotebookClient(
+            notebook,
+            timeout=CELL_TIMEOUT_S,
+            kernel_name=lesson.kernel,
+            skip_cells_with_tag=_SKIP,
+            record_timing=False,
+            store_widget_state=False,
+            # How the kernel cuts a stream into messages is chance.
+            coalesce_streams=True,
+            on_cell_start=remember,
+            on_cell_executed=measure,
+            resources={"metadata": {"path": str(folder)}},
+        ).execute(env=_kernel_environment(language))
+
     try:
-        client.execute(env=_kernel_environment(language))
+        try:
+            run()
+        except RuntimeError:
+            if at[0] != BEFORE_THE_FIRST:
+                raise
+            run()  # another program took one of the ports that were chosen for the kernel
     except (CellExecutionError, CellControlSignal, DeadKernelError, RuntimeError) as error:
         refuse([_failure(built, lesson, at[0], error)])
     except NoSuchKernel:
@@ -82,6 +101,7 @@ def execute(built: Built, lesson: Lesson, folder: Path, language: str) -> None:
             cell.metadata.tags.remove(_SKIP)
     # What the kernel says of itself differs between machines.
     notebook.metadata.language_info = language_info
+    return took
 
 
 def _mark_skipped(built: Built) -> list[NotebookNode]:
@@ -102,7 +122,7 @@ def _kernel_environment(language: str) -> dict[str, str]:
 
 
 def _failure(built: Built, lesson: Lesson, index: int, error: Exception) -> Problem:
-    origin = built.origins[index]
+    origin = built.origins[max(index, 0)]
     said = _COLOUR.sub("", str(error)).strip().splitlines()[-_LAST_LINES:]
     what = _("running this cell failed:") if origin else _("running the generated set-up cell failed:")
     return lesson.problem("\n    ".join([what, *said]), origin)

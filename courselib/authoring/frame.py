@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from courselib.authoring.project import Project
 from courselib.authoring.prose import Translate
-from courselib.authoring.source import Lesson
+from courselib.authoring.source import MAX_IMPORTANCE, Lesson
 from courselib.authoring.tags import SETUP
 
 # In a try, because a machine that has the course must not be touched, and pip installs nothing that is already good
@@ -21,6 +23,25 @@ except ModuleNotFoundError:
     %pip install -q "{requirement}"
     import courselib
 courselib.setup()"""
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """What a lesson's last cell links to.
+
+    Args:
+        before, after: the lessons before and after, each as its file's stem and its title; ``None`` at either end.
+        sheet: the cheat sheet of the lesson's engine, as its file and its title.
+        exercises: the lesson's, each as its file's stem and its title.
+    """
+
+    before: tuple[str, str] | None = None
+    after: tuple[str, str] | None = None
+    sheet: tuple[str, str] | None = None
+    exercises: tuple[tuple[str, str], ...] = ()
+
+
+ALONE = Neighbours()
 
 
 def head_cell(lesson: Lesson, project: Project, notebook: str, _: Translate) -> NotebookNode:
@@ -41,6 +62,10 @@ def head_cell(lesson: Lesson, project: Project, notebook: str, _: Translate) -> 
         "download": _("a download"),
     }
     facts = [_("{n} minutes").format(n=lesson.minutes), words[lesson.level]]
+    if lesson.exercise:
+        facts.append(_("{n} points").format(n=lesson.exercise.points))
+        facts.append(_("importance {n} of {most}").format(n=lesson.exercise.importance, most=MAX_IMPORTANCE))
+        facts.append(f"[{_('the lesson')}](../../notebooks/en/{lesson.exercise.lesson}.ipynb)")
     # llama.cpp comes with the course.
     if needs := [words[need] for need in lesson.needs if need != "llama.cpp"]:
         facts.append(_("needs {needs}").format(needs=", ".join(needs)))
@@ -56,3 +81,14 @@ def setup_cell(project: Project) -> NotebookNode:
     """The first code cell: the course made ready, wherever the notebook was opened."""
     cell: NotebookNode = new_code_cell(_SETUP.format(requirement=project.requirement), metadata={"tags": [SETUP]})
     return cell
+
+
+def foot_cell(neighbours: Neighbours, _: Translate) -> NotebookNode | None:
+    """Links to a lesson's exercises and to the lessons before and after; ``None`` where there is none of these."""
+    links = [f"← [{neighbours.before[1]}]({neighbours.before[0]}.ipynb)"] if neighbours.before else []
+    links += [f"[{neighbours.sheet[1]}]({neighbours.sheet[0]})"] if neighbours.sheet else []
+    links += [f"[{neighbours.after[1]}]({neighbours.after[0]}.ipynb) →"] if neighbours.after else []
+    exercises = [f"[{title}](../../exercises/en/{name}.ipynb)" for name, title in neighbours.exercises]
+    lines = [f"**{_('Exercises')}** " + " · ".join(exercises)] if exercises else []
+    lines += [" · ".join(links)] if links else []
+    return new_markdown_cell("\n\n".join(lines)) if lines else None

@@ -4,6 +4,7 @@
 - Prose between code: of two code cells in a row neither has more than 6 lines, and never are there three.
 - A lesson opens with ``#`` and its title, "In this lesson you will" and a list; it closes with ``## What you have
   done`` and a list, then ``## What this did not prove`` and what that is.
+- Prose avoids the patterns of English that ``english`` lists.
 - A number with a unit of time, speed, memory or share has a badge in its paragraph; a setting's value is code.
 - At least one cell is golden, so that the tests compare something.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from courselib.authoring import prose
+from courselib.authoring import english, prose
 from courselib.authoring.blocks import split
 from courselib.authoring.problem import Problem
 from courselib.authoring.source import Cell, Lesson
@@ -50,7 +51,11 @@ def prose_problems(lesson: Lesson) -> Iterator[Problem]:
     """What cannot be shown, and numbers that do not say where they come from."""
     for cell in lesson.cells:
         if cell.kind == "markdown":
-            for offset, text in [*prose.problems(cell.source), *_unbadged(cell.source)]:
+            for offset, text in [
+                *prose.problems(cell.source),
+                *_unbadged(cell.source),
+                *english.problems(cell.source),
+            ]:
                 yield lesson.problem(text, cell, offset)
 
 
@@ -65,7 +70,7 @@ def _unbadged(source: str) -> Iterator[tuple[int, str]]:
             yield (
                 block.offset + plain.count("\n", 0, claim.start()),
                 _(
-                    "{claim!r} does not say where it comes from; give it a badge, as {{measured}}`{claim}`, "
+                    "{claim!r} does not name its source; give it a badge, as {{measured}}`{claim}`, "
                     "or write a setting's value as code."
                 ).format(claim=claim[0]),
             )
@@ -95,7 +100,7 @@ def _rows_of_code(lesson: Lesson) -> Iterator[Problem]:
         row = [*row, cell] if cell.kind == "code" else []
         longest = max((len(each.source.rstrip().split("\n")) for each in row), default=0)
         if len(row) > 2 or (len(row) == 2 and longest > MAX_LINES_WITHOUT_PROSE):
-            yield lesson.problem(_("say something between this code cell and the one before it."), cell)
+            yield lesson.problem(_("write some text between this code cell and the one before it."), cell)
 
 
 def _frame_problems(lesson: Lesson) -> Iterator[Problem]:
@@ -119,13 +124,11 @@ def _frame_problems(lesson: Lesson) -> Iterator[Problem]:
         if name == CLOSING and not _ITEM.match(follower):
             yield lesson.problem(_("a list belongs below '## {heading}'.").format(heading=name), cell, offset)
         if not follower:
-            yield lesson.problem(_("nothing is said below '## {heading}'.").format(heading=name), cell, offset)
+            yield lesson.problem(_("there is no text below '## {heading}'.").format(heading=name), cell, offset)
 
 
 def _opening_problems(lesson: Lesson, texts: list[str]) -> Iterator[Problem]:
     if texts[:1] != [f"# {lesson.title}"]:
         yield lesson.problem(_("a lesson opens with its title: '# {title}'.").format(title=lesson.title))
     if len(texts) < 3 or not texts[1].startswith(OPENING) or not _ITEM.match(texts[2]):
-        yield lesson.problem(
-            _("below its title a lesson says '{opening}', and a list of what.").format(opening=OPENING)
-        )
+        yield lesson.problem(_("below its title a lesson has '{opening}' and a list.").format(opening=OPENING))

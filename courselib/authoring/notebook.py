@@ -12,7 +12,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from courselib.authoring import frame
+from courselib.authoring import frame, timing
 from courselib.authoring.project import Project
 from courselib.authoring.prose import Translate, render
 from courselib.authoring.source import DEFAULT_KERNEL, KERNELS, Cell, Lesson
@@ -47,7 +47,16 @@ class Built:
         return executed
 
 
-def assemble(lesson: Lesson, project: Project, path: str, *, language: str, variant: str, words: Translate) -> Built:
+def assemble(
+    lesson: Lesson,
+    project: Project,
+    path: str,
+    *,
+    language: str,
+    variant: str,
+    words: Translate,
+    neighbours: frame.Neighbours = frame.ALONE,
+) -> Built:
     """Make a lesson's notebook.
 
     Args:
@@ -57,6 +66,7 @@ def assemble(lesson: Lesson, project: Project, path: str, *, language: str, vari
         language: written down in the metadata.
         variant: written down in the metadata.
         words: the pipeline's own words in that language.
+        neighbours: the lessons that its last cell links to.
 
     Returns:
         The notebook without outputs. The set-up cell stands before the first code cell.
@@ -67,11 +77,18 @@ def assemble(lesson: Lesson, project: Project, path: str, *, language: str, vari
         if cell.kind == "code" and not any(node.cell_type == "code" for node in cells):
             cells.append(frame.setup_cell(project))
             origins.append(None)
+        if cell.takes:
+            _announce(cells, origins, timing.announcement(cell.takes, words))
         cells.append(_node(cell, words))
         origins.append(cell)
+    if foot := frame.foot_cell(neighbours, words):
+        cells.append(foot)
+        origins.append(None)
     _number(cells)
     about = {"built_from": lesson.path, "language": language, "variant": variant, "minutes": lesson.minutes}
     about |= {"needs": list(lesson.needs), "level": lesson.level}
+    if lesson.exercise:
+        about |= {"points": lesson.exercise.points, "lesson": lesson.exercise.lesson}
     kernel = {"display_name": KERNELS[lesson.kernel], "language": "python", "name": lesson.kernel}
     metadata = {"kernelspec": kernel, "language_info": _LANGUAGE, "courselib": about}
     return Built(new_notebook(cells=cells, metadata=metadata), origins, code_hash(lesson))
@@ -96,15 +113,6 @@ def to_text(notebook: NotebookNode) -> str:
     return str(nbformat.writes(notebook, indent=1, sort_keys=True, ensure_ascii=False)) + "\n"
 
 
-def without_outputs(notebook: NotebookNode) -> NotebookNode:
-    """A copy that has only what is known without running it."""
-    copy: NotebookNode = nbformat.from_dict(json.loads(json.dumps(notebook)))
-    for cell in copy.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    return copy
-
-
 def _node(cell: Cell, words: Translate) -> NotebookNode:
     metadata: dict[str, Any] = {}
     if cell.tags:
@@ -119,6 +127,15 @@ def _node(cell: Cell, words: Translate) -> NotebookNode:
     else:
         node = new_code_cell(cell.source, metadata=metadata)
     return node
+
+
+def _announce(cells: list[NotebookNode], origins: list[Cell | None], text: str) -> None:
+    """Say something directly above the next cell: at the end of the prose there, or in a cell of its own."""
+    if cells[-1].cell_type == "markdown":
+        cells[-1].source += f"\n\n{text}"
+    else:
+        cells.append(new_markdown_cell(text))
+        origins.append(None)
 
 
 def _number(cells: list[NotebookNode]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import tempfile
@@ -10,6 +11,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
+from courselib.authoring import timing
 from courselib.authoring.execution import runs_here
 from courselib.authoring.notebook import Built
 
@@ -27,7 +29,8 @@ def private_paths(root: Path) -> list[tuple[str, str]]:
     paths = {
         tempfile.gettempdir(): "$TMPDIR",
         sys.prefix: "$VIRTUAL_ENV",
-        str(Path.home()): "~",
+        # Unlike Path.home, it leaves an unknown home as it is.
+        os.path.expanduser("~"): "~",  # noqa: PTH111
         str(root.resolve()): "~/courselib",
     }
     return sorted(paths.items(), key=lambda pair: -len(pair[0]))
@@ -72,6 +75,7 @@ def take_over(built: Built, old: NotebookNode | None) -> bool:
     for cell, before in zip(new_cells, old_cells, strict=True):
         cell.outputs, cell.execution_count = before.outputs, before.execution_count
     built.mark_executed()
+    timing.take_over(built, old)
     return True
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from courselib.authoring import diagrams, folds
 from courselib.authoring.blocks import Block, split
 from courselib.i18n import _
 
@@ -21,6 +22,8 @@ Translate = Callable[[str], str]
 
 BADGES = ("measured", "simulated", "quoted", "recorded")
 ADMONITIONS = ("note", "tip", "warning", "predict")
+HELD = (*folds.FOLDS, diagrams.NAME)  # shown only once all of it is known
+DIRECTIVES = (*ADMONITIONS, *HELD)
 
 # A role, or a code span, in which nothing is a role.
 _ROLE = re.compile(r"\{(?P<role>[\w:-]+)\}`(?P<claim>[^`]*)`|(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`)", re.DOTALL)
@@ -38,9 +41,20 @@ def admonition_words(_: Translate) -> dict[str, str]:
     return {"note": _("Note"), "tip": _("Tip"), "warning": _("Warning"), "predict": _("Predict first")}
 
 
+def fold_words(_: Translate) -> dict[str, str]:
+    """The words of folds in the language of ``_``."""
+    return {"answer": _("Answer"), "question": _("Question."), "right": _("Right."), "wrong": _("Not quite.")}
+
+
 def roles(text: str) -> Iterator[re.Match[str]]:
     """The roles in a block of text, code spans left out."""
     return (found for found in _ROLE.finditer(text) if found["role"])
+
+
+def claim_and_source(text: str) -> tuple[str, str]:
+    """A badge's text cut in two: the claim, and the source in angle brackets, empty where there is none."""
+    found = _SOURCE.match(text)
+    return (found["claim"], found["source"]) if found else (text, "")
 
 
 def render(source: str, translate: Translate) -> str:
@@ -51,53 +65,72 @@ def render(source: str, translate: Translate) -> str:
         translate: gives the badges' and admonitions' words.
     """
     lines: list[str] = []
+    endings: list[str] = []
     quoted = False
+    folded: tuple[Block, list[str]] | None = None
     for block in split(source):
-        if block.kind == "open":
+        text = _ROLE.sub(lambda found: _badge(found, translate), block.text) if block.kind == "text" else block.text
+        if block.kind == "open" and block.name in HELD:
+            folded = block, []
+        elif folded and block.kind == "close":
+            opening, body = folded
+            if opening.name == diagrams.NAME:
+                shown, ending = diagrams.picture(opening.title, body)
+                lines.append(shown)
+                endings.append(ending)
+            else:
+                lines += folds.fold(opening.name, opening.title, body, fold_words(translate))
+            folded = None
+        elif folded:
+            folded[1].append(text)
+        elif block.kind == "open":
             quoted = True
             words = admonition_words(translate)[block.name]
             lines += [f"> **{words}: {block.title}**" if block.title else f"> **{words}**", ">"]
         elif block.kind == "close":
             quoted = False
         else:
-            text = _ROLE.sub(lambda found: _badge(found, translate), block.text) if block.kind == "text" else block.text
             lines += [f"> {line}".rstrip() for line in text.split("\n")] if quoted else text.split("\n")
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"\n{ending}" for ending in endings)])
 
 
 def _badge(found: re.Match[str], translate: Translate) -> str:
     if not found["role"]:
         return found[0]
     word = badge_words(translate)[found["role"]]
-    sourced = _SOURCE.match(found["claim"])
-    if not sourced:
-        return f"{found['claim']}\u00a0<sup>{word}</sup>"
-    source = sourced["source"]
+    claim, source = claim_and_source(found["claim"])
+    if not source:
+        return f"{claim}\u00a0<sup>{word}</sup>"
     label = f"[{word}]({source})" if re.match(r"https?://", source) else f"{word}: {source}"
-    return f"{sourced['claim']}\u00a0<sup>{label}</sup>"
+    return f"{claim}\u00a0<sup>{label}</sup>"
 
 
 def problems(source: str) -> Iterator[tuple[int, str]]:
     """What ``render`` could not show: the line in the cell, from 0, and what is wrong."""
-    inside = False
+    inside: Block | None = None
+    held: list[Block] = []
     for block in split(source):
         if block.kind == "unclosed":
             yield block.offset, _("a fence is opened here and never closed.")
         elif block.kind == "open":
             if inside:
                 yield block.offset, _("a directive inside a directive; close the first one before it.")
-            elif block.name not in ADMONITIONS:
-                yield (
-                    block.offset,
-                    _("unknown directive {name!r}; known are {known}.").format(
-                        name=block.name, known=", ".join(ADMONITIONS)
-                    ),
-                )
-            inside = True
+            elif block.name not in DIRECTIVES:
+                text = _("unknown directive {name!r}; known are {known}.")
+                yield block.offset, text.format(name=block.name, known=", ".join(DIRECTIVES))
+            inside, held = block, []
         elif block.kind == "close":
-            inside = False
-        elif block.kind == "text":
-            yield from _text_problems(block)
+            if inside and inside.name in folds.FOLDS:
+                for text in folds.problems(inside.name, inside.title, held):
+                    yield inside.offset, text
+            if inside and inside.name == diagrams.NAME:
+                for text in diagrams.problems(inside.title, held):
+                    yield inside.offset, text
+            inside = None
+        else:
+            held.append(block)
+            if block.kind == "text":
+                yield from _text_problems(block)
 
 
 def _text_problems(block: Block) -> Iterator[tuple[int, str]]:

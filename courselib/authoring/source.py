@@ -11,6 +11,7 @@ from typing import Any
 import nbformat
 from jupytext.myst import myst_to_notebook
 
+from courselib.authoring import timing
 from courselib.authoring.problem import Problem, refuse
 from courselib.authoring.tags import TAGS
 from courselib.errors import LessonError
@@ -24,6 +25,10 @@ DEFAULT_KERNEL = "python3"
 # What lets JupyterLab open the text itself as a notebook; not ours to judge.
 IGNORED_FRONT_MATTER = {"jupytext", "kernelspec"}
 MAX_MINUTES = 120
+EXERCISES = "lessons/exercises"
+EXERCISE_KEYS = ("lesson", "points", "importance")
+BY_HAND = "by_hand"
+MAX_POINTS, MAX_IMPORTANCE = 20, 3
 _TAGS_NOT_A_LIST = re.compile(r"^:tags: *(?P<tags>[^\[\s].*)$")
 
 
@@ -38,6 +43,7 @@ class Cell:
         number: which cell of the lesson, from 1.
         tags: tags of the closed list.
         nbgrader: nbgrader's metadata, empty outside exercises.
+        takes: seconds a slow cell takes, one of ``timing.STEPS``; 0 for the others.
     """
 
     kind: str
@@ -46,6 +52,24 @@ class Cell:
     number: int
     tags: tuple[str, ...] = ()
     nbgrader: Mapping[str, Any] = field(default_factory=dict)
+    takes: int = 0
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """What the front matter of an exercise has besides a lesson's.
+
+    Args:
+        lesson: the lesson it belongs to, by name.
+        points: for a full score, 1 to 20.
+        importance: 1 (a detail) to 3 (the heart of its lesson).
+        by_hand: whether a person gives the points, not the check.
+    """
+
+    lesson: str
+    points: int
+    importance: int
+    by_hand: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,6 +85,7 @@ class Lesson:
         level: one of ``LEVELS``.
         kernel: name of the kernel it runs in, one of ``KERNELS``.
         cells: the cells, in order.
+        exercise: what only an exercise has; ``None`` for a lesson.
     """
 
     name: str
@@ -71,6 +96,7 @@ class Lesson:
     level: str
     kernel: str
     cells: tuple[Cell, ...]
+    exercise: Exercise | None = None
 
     def problem(self, text: str, cell: Cell | None = None, offset: int = 0) -> Problem:
         """A problem ``offset`` lines below the start of ``cell``, or of the lesson as a whole."""
@@ -117,7 +143,23 @@ def read_lesson(root: Path, path: Path) -> Lesson:
         level=front.level,
         kernel=front.get("kernel", DEFAULT_KERNEL),
         cells=tuple(cells),
+        exercise=_exercise(front) if is_exercise(where) else None,
     )
+
+
+def is_exercise(where: str) -> bool:
+    """Whether a source, by its path from the project's root, is an exercise."""
+    return where.startswith(f"{EXERCISES}/")
+
+
+def lesson_title(path: Path) -> str:
+    """A lesson's title with its number, for links to it; the file's stem where its head cannot be read."""
+    head = path.read_text(encoding="utf-8", errors="replace").partition("\n---\n")[0]
+    title = re.search(r"^title: *(?P<quote>[\"']?)(?P<text>.+?)(?P=quote) *$", head, re.MULTILINE)
+    if not title:
+        return path.stem
+    number = re.match(r"\d+", path.stem)
+    return f"{number[0]} {title['text']}" if number else title["text"]
 
 
 def _cell(raw: nbformat.NotebookNode, number: int, line: int) -> Cell:
@@ -128,6 +170,7 @@ def _cell(raw: nbformat.NotebookNode, number: int, line: int) -> Cell:
         number,
         tuple(raw.metadata.get("tags", ())),
         raw.metadata.get("nbgrader") or {},
+        raw.metadata.get(timing.OPTION, 0),
     )
 
 
@@ -147,11 +190,26 @@ def _tag_problems(where: str, text: str) -> Iterator[Problem]:
             yield Problem(where, number, 0, _("tags are a list: ':tags: [{tags}]'.").format(tags=found["tags"]))
 
 
+def _exercise(front: Mapping[str, Any]) -> Exercise:
+    return Exercise(front["lesson"], front["points"], front["importance"], front.get(BY_HAND, False))
+
+
 def _front_matter_problems(where: str, front: Mapping[str, Any]) -> Iterator[Problem]:
     def wrong(text: str) -> Problem:
         return Problem(where, 1, 0, text)
 
     known = {"title", "minutes", "needs", "level", "kernel"}
+    if is_exercise(where):
+        known.update((*EXERCISE_KEYS, BY_HAND))
+        if not isinstance(front.get(BY_HAND, False), bool):
+            yield wrong(_("by_hand in the front matter of an exercise is true or false."))
+        if not isinstance(front.get("lesson"), str):
+            yield wrong(_("the front matter of an exercise names its lesson."))
+        for key, most in (("points", MAX_POINTS), ("importance", MAX_IMPORTANCE)):
+            value = front.get(key)
+            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+                text = _("the front matter of an exercise needs {key}, a whole number from 1 to {most}.")
+                yield wrong(text.format(key=key, most=most))
     for key in sorted(front.keys() - known - IGNORED_FRONT_MATTER):
         if key != "jupyter":
             yield wrong(
@@ -185,8 +243,11 @@ def _cell_problems(where: str, raw: nbformat.NotebookNode, number: int, line: in
         yield wrong(_("raw cells are not allowed; use prose or code."))
     if "{code-cell}" in raw.source:
         yield wrong(_("a code cell begins inside this cell: close the fence before it, and do not indent it."))
-    for key in sorted(raw.metadata.keys() - {"tags", "nbgrader"}):
-        yield wrong(_("unknown cell option {key!r}; known are tags and nbgrader.").format(key=key))
+    for key in sorted(raw.metadata.keys() - {"tags", "nbgrader", timing.OPTION}):
+        yield wrong(_("unknown cell option {key!r}; known are tags, nbgrader and takes.").format(key=key))
+    if timing.OPTION in raw.metadata and raw.metadata[timing.OPTION] not in timing.STEPS:
+        steps = ", ".join(map(str, timing.STEPS))
+        yield wrong(_("':takes:' is about how many seconds a cell takes, one of: {steps}.").format(steps=steps))
     tags = raw.metadata.get("tags", [])
     for tag in tags:
         if tag not in TAGS:

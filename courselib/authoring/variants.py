@@ -8,10 +8,13 @@ nbgrader's markers hold the answer:
         ### END SOLUTION
 
 The exercise has a line there that fails with the exercise's name; the solution has the answer without the markers.
+Both must be Python: an answer is whole statements, never a part of one. An answer in words is a cell tagged
+``solution``.
 """
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -35,10 +38,12 @@ def vary(lesson: Lesson, variant: Variant) -> Lesson:
         LessonError: markers are nested, unclosed or misspelt, or a lesson holds answers.
     """
     refuse(_problems(lesson, variant))
+    if variant != "lesson":
+        refuse(_not_python(lesson))
     if variant == "exercise":
         kept = (cell for cell in lesson.cells if not ANSWER_TAGS.intersection(cell.tags))
-        return replace(lesson, cells=tuple(replace(cell, source=_with_stubs(lesson, cell)) for cell in kept))
-    return replace(lesson, cells=tuple(replace(cell, source=_without_markers(cell)) for cell in lesson.cells))
+        return replace(lesson, cells=tuple(_changed(cell, _with_stubs(lesson, cell)) for cell in kept))
+    return replace(lesson, cells=tuple(_changed(cell, _without_markers(cell)) for cell in lesson.cells))
 
 
 def _problems(lesson: Lesson, variant: Variant) -> Iterator[Problem]:
@@ -50,6 +55,10 @@ def _problems(lesson: Lesson, variant: Variant) -> Iterator[Problem]:
                 yield lesson.problem(_("a lesson holds no answers; they belong into exercises."), cell, offset)
             elif not marker and _LOOKS_LIKE_MARKER.search(line):
                 yield lesson.problem(_("a marker is exactly '### BEGIN SOLUTION' or '### END SOLUTION'."), cell, offset)
+            elif marker and cell.kind != "code":
+                text = _("markers stand in code; an answer in words is a cell of its own, tagged 'solution'.")
+                yield lesson.problem(text, cell, offset)
+                break
             elif marker and marker["edge"] == "BEGIN":
                 if opened is not None:
                     text = _("BEGIN SOLUTION inside a solution; end the first one before it.")
@@ -63,6 +72,26 @@ def _problems(lesson: Lesson, variant: Variant) -> Iterator[Problem]:
             yield lesson.problem(_("BEGIN SOLUTION is never ended in this cell."), cell, opened)
         if variant == "lesson" and ANSWER_TAGS.intersection(cell.tags):
             yield lesson.problem(_("a lesson holds no answers; they belong into exercises."), cell)
+
+
+def _not_python(lesson: Lesson) -> Iterator[Problem]:
+    """Cells with an answer that one of the two copies could not run."""
+    for cell in lesson.cells:
+        if cell.kind == "code" and any(map(_MARKER.match, cell.source.split("\n"))):
+            for text, copy in (
+                (_("the learner's copy"), _with_stubs(lesson, cell)),
+                (_("the solution"), _without_markers(cell)),
+            ):
+                try:
+                    ast.parse(copy)
+                except SyntaxError as error:
+                    words = _("{copy} of this cell is not Python ({reason}); an answer is whole statements.")
+                    yield lesson.problem(words.format(copy=text, reason=error.msg), cell)
+                    break
+
+
+def _changed(cell: Cell, source: str) -> Cell:
+    return replace(cell, source=source) if cell.kind == "code" else cell
 
 
 def _with_stubs(lesson: Lesson, cell: Cell) -> str:

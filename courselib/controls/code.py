@@ -16,10 +16,10 @@ from courselib.controls.clients import (
     text_generation_client,
     vllm_library,
 )
-from courselib.controls.clients.endpoint import Endpoint
 from courselib.controls.controls import Controls
 from courselib.controls.route import Plan, Route
 from courselib.controls.routes import ROUTES
+from courselib.engines.endpoint import Endpoint
 
 __all__ = ["Endpoint", "openai_arguments", "programs"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from courselib.errors import SettingsError
 from courselib.i18n import _
@@ -21,8 +21,14 @@ class Biases(dict[int, float]):
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(frozenset(self.items()))
 
-    def __setitem__(self, token: int, bias: float) -> None:
+    def __reduce__(self) -> tuple[type, tuple[dict[int, float]]]:
+        return Biases, (dict(self),)  # a dictionary is otherwise copied and pickled by setting its items
+
+    def _refuse(self, *_arguments: Any, **_named: Any) -> NoReturn:
         raise TypeError("Controls are immutable; make others with dataclasses.replace")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
 
 
 @dataclass(frozen=True)

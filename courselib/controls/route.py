@@ -134,10 +134,12 @@ class Combination:
     Args:
         unsent: controls that are not sent beside others: what becomes of each, and why.
         arguments: what else must be sent.
+        applies: what the engine goes by for controls that are not sent, where that is not its default.
     """
 
     unsent: Mapping[str, tuple[Verdict, str]] = field(default_factory=dict)
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    applies: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -176,9 +178,7 @@ class Route:
         """
         together = self.combine(controls)
         told = defaults or {}
-        lines = tuple(
-            self._line(name, getattr(controls, name), together.unsent.get(name), told, origin) for name in CONTROLS
-        )
+        lines = tuple(self._line(name, getattr(controls, name), together, told, origin) for name in CONTROLS)
         arguments = dict(together.arguments)
         for line in lines:
             arguments.update(line.arguments)
@@ -190,9 +190,7 @@ class Route:
             return {"inputs": prompt, self.nest: dict(plan.arguments)}
         return {**({"model": model} if model else {}), self.takes: prompt, **plan.arguments}
 
-    def _line(
-        self, name: str, value: Any, unsent: tuple[Verdict, str] | None, told: Mapping[str, Any], origin: str
-    ) -> Line:
+    def _line(self, name: str, value: Any, together: Combination, told: Mapping[str, Any], origin: str) -> Line:
         spelling, off = self.table[name], CONTROLS[name].off
         default = off if spelling.write is None else told.get(name, spelling.default)
 
@@ -205,9 +203,9 @@ class Route:
             if value == off:
                 return line(Verdict.OFF, _("left out, which is off here"), applies=off)
             return line(spelling.verdict, _lost(spelling))
-        if unsent:
-            applies = value if unsent[0] is Verdict.OFF else None
-            return line(unsent[0], _("not sent: {reason}").format(reason=_(unsent[1])), applies=applies)
+        if name in together.unsent:
+            verdict, reason = together.unsent[name]
+            return line(verdict, _("not sent: {reason}").format(reason=_(reason)), applies=together.applies.get(name))
         if not spelling.accepts(value):
             return line(Verdict.REFUSED, _("not sent: this route takes {what}").format(what=_(spelling.interval)))
         arguments = spelling.write(value)

@@ -1,10 +1,10 @@
-"""Which notebook cell started which server, so that a cell run twice leaves one server, not two."""
+"""Which notebook cell made which server or panel, so that a cell run twice leaves one server, not two."""
 
 from __future__ import annotations
 
 import sys
 import weakref
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from courselib.engines.server import Server
@@ -17,7 +17,36 @@ class CellRun(NamedTuple):
     run: str
 
 
-_started: dict[str, list[tuple[str, weakref.ref[Server]]]] = {}
+Made = TypeVar("Made")
+
+
+class ByCell(Generic[Made]):
+    """What runs of cells have made and somebody still holds: a cell that is run again finds what it made before."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, list[tuple[str, weakref.ref[Made]]]] = {}
+
+    def remember(self, run: CellRun | None, made: Made) -> None:
+        """Note what this run of a cell has made; outside of cells nothing is noted."""
+        if run is not None:
+            self._made.setdefault(run.cell, []).append((run.run, weakref.ref(made)))
+
+    def earlier(self, run: CellRun | None) -> list[Made]:
+        """What earlier runs of this cell have made."""
+        if run is None:
+            return []
+        found = [(made_in, reference()) for made_in, reference in self._made.get(run.cell, [])]
+        return [made for made_in, made in found if made is not None and made_in != run.run]
+
+    def forget_earlier(self, run: CellRun | None) -> list[Made]:
+        """The same, which is not found again."""
+        found = self.earlier(run)
+        if run is not None:
+            self._made[run.cell] = [entry for entry in self._made.get(run.cell, []) if entry[0] == run.run]
+        return found
+
+
+servers: ByCell[Server] = ByCell()
 
 
 def current_run() -> CellRun | None:
@@ -36,24 +65,7 @@ def current_run() -> CellRun | None:
     return CellRun(cell, request["header"]["msg_id"])
 
 
-def earlier(run: CellRun | None) -> list[Server]:
-    """The servers that earlier runs of this cell started, and that somebody still holds."""
-    if run is None:
-        return []
-    found = [(started_in, reference()) for started_in, reference in _started.get(run.cell, [])]
-    return [server for started_in, server in found if server is not None and started_in != run.run]
-
-
 def stop_earlier(run: CellRun | None) -> None:
     """Stop the servers that earlier runs of this cell started."""
-    if run is None:
-        return
-    for server in earlier(run):
+    for server in servers.forget_earlier(run):
         server.stop()
-    _started[run.cell] = [entry for entry in _started.get(run.cell, []) if entry[0] == run.run]
-
-
-def remember(run: CellRun | None, server: Server) -> None:
-    """Note that this run of a cell started ``server``."""
-    if run is not None:
-        _started.setdefault(run.cell, []).append((run.run, weakref.ref(server)))

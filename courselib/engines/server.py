@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from courselib.controls.clients.endpoint import Endpoint
-from courselib.engines.base import Command, Engine, EngineSettings, Memory, Metrics, served_model_name
-from courselib.errors import EngineDied, Unauthorized, Unreachable
+from courselib import network
+from courselib.engines.base import AnyEngine, Command, EngineSettings, Memory, Metrics, name_among
+from courselib.engines.endpoint import Endpoint
+from courselib.engines.refusals import refused_words, shortened
+from courselib.errors import EngineDied, RequestRefused, SettingsError, Unauthorized, Unreachable
 from courselib.i18n import _
 
 if TYPE_CHECKING:
@@ -16,9 +20,11 @@ if TYPE_CHECKING:
     from huggingface_hub import InferenceClient
     from openai import OpenAI
 
-    from courselib.engines.process import EngineProcess
+    from courselib.processes.process import GuardedProcess
 
 HTTP_TIMEOUT_S = 30.0
+# A host that drops packets never answers; one that lives accepts at once.
+CONNECT_TIMEOUT_S = 3.0
 # A killed engine drops its connections a moment before its guard has reaped it.
 DEATH_NOTICED_S = 1.0
 
@@ -30,7 +36,7 @@ class Server:
 
     Args:
         engine: which engine it is.
-        url: its address without a path, as ``http://127.0.0.1:8080``.
+        url: the address below which it has its routes, as ``http://127.0.0.1:8080``.
         key: what it wants as bearer token; ``None`` if it wants none.
         process: the process behind it, if it was started here.
         command: how that was started.
@@ -40,11 +46,11 @@ class Server:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: AnyEngine,
         url: str,
         key: str | None,
         *,
-        process: EngineProcess | None = None,
+        process: GuardedProcess | None = None,
         command: Command | None = None,
         settings: EngineSettings | None = None,
         asked_model: str | None = None,
@@ -60,6 +66,11 @@ class Server:
         """The phases of its start, and the seconds after which each was seen; none where a start takes a second."""
         self._process = process
         self._command = command
+        self._start_log: str | None = None
+        self._stopped = False
+        # A server started here is on this machine, whatever its address.
+        self._direct = process is not None or network.is_loopback(url)
+        network.spare_this_machine(*([urlsplit(url).hostname or ""] if self._direct else []))
 
     @property
     def engine_name(self) -> str:
@@ -90,17 +101,50 @@ class Server:
     @cached_property
     def http(self) -> httpx.Client:
         """An HTTP client pointed at the server, key included, for the routes that no client library knows."""
+        if self._stopped:  # a client made now would never be closed
+            raise self._silence("stopped")
+        return self.new_client(HTTP_TIMEOUT_S)
+
+    def new_client(self, timeout_s: float) -> httpx.Client:
+        """Another such client, to be closed by the caller, which waits up to ``timeout_s`` for each piece of an answer.
+
+        Raises:
+            SettingsError: the environment names certificates that cannot be read.
+        """
         import httpx
 
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
-        # Proxies are for the network outside; a server of ours is on this machine.
-        return httpx.Client(base_url=self.url, headers=headers, timeout=HTTP_TIMEOUT_S, trust_env=False)
+        timeout = httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S)
+        try:
+            return httpx.Client(base_url=self.url, headers=headers, timeout=timeout, **self.client_options())
+        except OSError as error:
+            raise SettingsError(
+                _("The certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read; correct or unset it."),
+                details=str(error),
+            ) from None
+
+    def client_options(self) -> dict[str, Any]:
+        """Options of an HTTP client that reaches the server: straight on this machine, else as the environment says."""
+        return network.direct_options(self.url) if self._direct else {}
 
     @cached_property
     def model(self) -> str:
-        """The name under which the server serves its model."""
-        self.check()
-        return served_model_name(self.http)
+        """The name under which the server serves its model.
+
+        Raises:
+            EngineDied, Unreachable, Unauthorized: as ``check``.
+            SettingsError: it has no model, or a router has loaded none.
+        """
+        answer = self._ask_models()
+        try:
+            return name_among(answer.json()["data"])
+        except SettingsError:  # which is a ValueError, too
+            raise
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise Unreachable(
+                _("The server at {url} names no model; make sure that the address is right.").format(url=self.url),
+                details=answer.text[:2000],
+            ) from None
 
     @property
     def endpoint(self) -> Endpoint:
@@ -112,12 +156,15 @@ class Server:
             engine=self.engine.name,
             file=self.settings.model if self.settings else "",
             library_options=self.engine.library_options(self.settings) if self.settings else {},
+            environment=network.program_environment(self.url) if self._direct else {},
         )
 
     def openai(self, **options: Any) -> OpenAI:
         """An ``openai.OpenAI`` pointed at this server; ``options`` go to its constructor."""
-        from openai import OpenAI
+        from openai import DefaultHttpxClient, OpenAI
 
+        if self._direct and "http_client" not in options:
+            options["http_client"] = DefaultHttpxClient(**self.client_options())
         return OpenAI(**{"base_url": self.base_url, "api_key": self.key or "none", **options})
 
     def hub(self, **options: Any) -> InferenceClient:
@@ -130,7 +177,7 @@ class Server:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was chosen for this machine when it was started, and why: a sentence each."""
+        """What was chosen for this machine when it was started, and what is not as asked: a sentence each."""
         return self._command.notes if self._command else ()
 
     def is_running(self) -> bool:
@@ -141,6 +188,8 @@ class Server:
             self.check()
         except Unreachable:
             return False
+        except Unauthorized:  # it is there, and wants another key
+            return True
         return True
 
     def check(self) -> None:
@@ -151,37 +200,55 @@ class Server:
             Unreachable: nobody answers.
             Unauthorized: it wants another key.
         """
-        import httpx
+        self._ask_models()
 
+    def _ask_models(self) -> httpx.Response:
         self._check_process()
-        try:
-            answer = self.http.get("/v1/models")
-        except httpx.HTTPError as error:
-            raise self._silence(error) from None
+        with self._asking() as http:
+            answer = http.get("/v1/models")
         if answer.status_code in (401, 403):
             raise Unauthorized(
-                _("The server at {url} wants another key; pass the one it was started with.").format(url=self.url)
+                _("The server at {url} expects another key; pass the key it was started with.").format(url=self.url)
             )
+        return answer
 
-    def _silence(self, error: Exception) -> Unreachable:
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[httpx.Client]:
+        """The client, for requests whose failure to reach the server is explained."""
+        import httpx
+
+        try:
+            yield self.http
+        except httpx.TransportError as error:
+            raise self._silence(str(error)) from None
+        except RuntimeError as error:
+            if not self._stopped:
+                raise
+            raise self._silence(str(error)) from None  # ``stop`` has closed the client under another thread
+
+    def _silence(self, words: str) -> Unreachable:
         """Why nobody answers; raises EngineDied if it is that."""
         self._check_process(DEATH_NOTICED_S)
-        return Unreachable(
-            _("Nobody answers at {url}; make sure that the server runs and that the address is right.").format(
-                url=self.url
-            ),
-            details=str(error),
-        )
+        if self._stopped:
+            text = _("This connection to {url} was ended with stop(); attach to the server again.")
+        elif "CERTIFICATE_VERIFY_FAILED" in words:
+            text = _(
+                "The certificate of {url} is not trusted here; name the file of the authority that signed it in the"
+                " environment variable SSL_CERT_FILE."
+            )
+        else:
+            text = _("No server answers at {url}; make sure that the server runs and that the address is right.")
+        return Unreachable(text.format(url=self.url), details=words)
 
     def _check_process(self, wait_s: float = 0) -> None:
         code = self._process.returncode(wait_s) if self._process else None
-        if code is not None:
-            raise EngineDied(
-                _("The {engine} server has ended (exit code {code}); start it again.").format(
-                    engine=self.engine.name, code=code
-                ),
-                details=self.logs()[-2000:],
-            )
+        if code is None:
+            return
+        if self._stopped:
+            text = _("The {engine} server was stopped. Start a new one, and use that.")
+            raise EngineDied(text.format(engine=self.engine.name))
+        text = _("The {engine} server has ended (exit code {code}); start it again.")
+        raise EngineDied(text.format(engine=self.engine.name, code=code), details=self.logs()[-2000:])
 
     def logs(self) -> str:
         """All that the server has logged; empty for one that was not started here."""
@@ -191,21 +258,48 @@ class Server:
         """Where the server's memory goes, in bytes; see ``Memory`` for what is measured and what is reported."""
         if self._process is None:
             return Memory(rss=0)
-        return self.engine.memory(self.logs(), self._process.rss_bytes())
+        # Sizes are logged while it starts and never change; what is logged later need not be searched for them.
+        log = self.logs() if self._start_log is None else self._start_log
+        return self.engine.memory(log, self._process.rss_bytes())
+
+    def own_bytes(self) -> int:
+        """Bytes of memory that are free again once it is stopped; 0 for one that was not started here."""
+        return self._process.own_bytes() if self._process else 0
+
+    def memory_shares(self) -> tuple[int | None, int | None]:
+        """Bytes that are the server's alone (USS), and with its share of what others have, too (PSS)."""
+        return self._process.shares() if self._process else (None, None)
 
     def metrics(self) -> Metrics:
         """What the server counts about itself, on one scale for all engines.
 
         Raises:
             EngineDied, Unreachable, Unauthorized: as ``check``.
+            SettingsError: it was started without metrics.
+            RequestRefused: it gives none, or none that its engine is known to give.
         """
         import httpx
 
         self.check()
         try:
-            return self.engine.metrics(self.http)
-        except httpx.TransportError as error:  # it has ended since
-            raise self._silence(error) from None
+            with self._asking() as http:
+                return self.engine.metrics(http)
+        except SettingsError:  # which is a ValueError, too
+            raise
+        except httpx.HTTPStatusError as error:
+            status, words = error.response.status_code, refused_words(error.response)
+            raise self._without_metrics(f"HTTP {status}: {shortened(words)}") from None
+        except (ValueError, LookupError) as error:
+            raise self._without_metrics(_("its /metrics does not return metrics"), details=repr(error)) from None
+
+    def _without_metrics(self, reason: str, details: str = "") -> RequestRefused:
+        text = _("The server at {url} gives no metrics ({reason}); start it with metrics, or ask its operator.")
+        return RequestRefused(text.format(url=self.url, reason=reason), details=details)
+
+    def note_start(self, start_s: float) -> None:
+        """Note that it is ready, ``start_s`` seconds after its start."""
+        self.start_s = start_s
+        self._start_log = self.logs()
 
     def wait(self) -> int:
         """Wait until the server ends by itself; returns its exit code (0 at once for an attached one)."""
@@ -213,9 +307,9 @@ class Server:
 
     def stop(self) -> None:
         """End the server and everything it started; an attached one is left alone. May be called again."""
-        if "http" in self.__dict__:
-            self.http.close()
-            del self.__dict__["http"]
+        self._stopped = True
+        if http := self.__dict__.pop("http", None):
+            http.close()
         if self._process:
             self._process.stop()
 

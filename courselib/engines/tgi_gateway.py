@@ -6,17 +6,26 @@ names and are held to the rules of its launcher and router, in their words (TGI 
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from courselib.engines.base import Cause, Command, Engine, EngineSettings, Memory, Metrics, parse_prometheus
-from courselib.engines.checks import check_whole
-from courselib.engines.llamacpp import ENGINE as LLAMACPP
-from courselib.engines.llamacpp import LlamaCppSettings
+from courselib.checks import check_whole
+from courselib.engines.base import (
+    Cause,
+    Command,
+    Engine,
+    EngineSettings,
+    Memory,
+    Metrics,
+    parse_prometheus,
+    prepared_as,
+)
+from courselib.engines.llamacpp.engine import ENGINE as LLAMACPP
+from courselib.engines.llamacpp.settings import LlamaCppSettings
 from courselib.errors import EngineDied, PortTaken, SettingsError
 from courselib.i18n import N_, _
+from courselib.processes.python import python_module
 
 if TYPE_CHECKING:
     import httpx
@@ -49,7 +58,7 @@ class TgiGatewaySettings(EngineSettings):
         max_concurrent_requests: requests running and waiting; one more is answered 429.
         max_best_of: answers to choose the best of.
         max_stop_sequences: stop strings of one request.
-        max_top_n_tokens: likeliest tokens told with each token.
+        max_top_n_tokens: most likely tokens returned with each token.
         max_client_batch_size: prompts in one request for completions.
         threads: llama.cpp's CPU threads; ``None`` leaves one core to other programs.
         gpu_layers: llama.cpp's layers on the GPU; ``None`` puts there what fits, 0 is off.
@@ -69,6 +78,7 @@ class TgiGatewaySettings(EngineSettings):
     gpu_layers: int | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name, low in LEAST.items():
             value = getattr(self, name)
             if value is not None:
@@ -99,7 +109,18 @@ class TgiGatewaySettings(EngineSettings):
         return self.total_tokens - 1 if self.max_input_tokens is None else self.max_input_tokens
 
 
-class TgiGateway(Engine):
+@dataclass(frozen=True, kw_only=True)
+class PreparedTgiGateway(TgiGatewaySettings):
+    """Settings made ready: the model is a path.
+
+    Args:
+        notes: those of the llama.cpp server behind it.
+    """
+
+    notes: tuple[str, ...] = ()
+
+
+class TgiGateway(Engine[TgiGatewaySettings, PreparedTgiGateway]):
     """TGI's protocol in front of llama.cpp."""
 
     name = "tgi-gateway"
@@ -113,21 +134,20 @@ class TgiGateway(Engine):
         Cause(
             r"error while attempting to bind on address \('[^']*', (?P<port>\d+)",
             PortTaken,
-            "Port {port} is in use; stop what listens there, or leave port out for a free one.",
+            N_("Port {port} is in use; stop what listens there, or leave port out for a free one."),
         ),
         *LLAMACPP.causes,
         Cause(
-            r"error: (?P<words>unrecognized arguments: .*|argument .*)",
+            r"error: (?P<words>unrecognized arguments: .*|argument .*|`max_.*)",
             EngineDied,
             N_("The gateway refuses an argument ({words}); reinstall the course."),
         ),
     )
 
-    def prepare(self, settings: EngineSettings) -> TgiGatewaySettings:
+    def prepare(self, settings: TgiGatewaySettings) -> PreparedTgiGateway:
         """What the llama.cpp server needs, and a limit no higher than the model's own context."""
         from courselib import models
 
-        assert isinstance(settings, TgiGatewaySettings)
         inner = LlamaCppSettings(
             model=settings.model,
             alias=settings.served_model_name,
@@ -147,15 +167,25 @@ class TgiGateway(Engine):
                     total=total, trained=trained
                 )
             )
-        return replace(
-            settings, model=ready.model, served_model_name=ready.alias, threads=ready.threads, max_total_tokens=total
+        return prepared_as(
+            PreparedTgiGateway,
+            settings,
+            model=ready.model,
+            served_model_name=ready.alias,
+            threads=ready.threads,
+            max_total_tokens=total,
+            notes=ready.notes,
         )
 
-    def command(self, settings: EngineSettings, *, port: int, key: str) -> Command:
+    def command(self, settings: PreparedTgiGateway, *, port: int, key: str) -> Command:
         """The gateway's flags, which are those of TGI's launcher; the key goes by environment."""
-        assert isinstance(settings, TgiGatewaySettings)
-        flags = ["-m", "courselib.gateway", *_flags(settings, port)]
-        return Command(run=[sys.executable, *flags], shown=["python", *flags], environment={"API_KEY": key})
+        flags = _flags(settings, port)
+        return Command(
+            run=[*python_module("courselib.gateway"), *flags],
+            shown=["python", "-m", "courselib.gateway", *flags],
+            environment={"API_KEY": key},
+            notes=settings.notes,
+        )
 
     def recognise(self, http: httpx.Client) -> bool:
         """``/info`` tells what it is."""

@@ -2,7 +2,7 @@
 
     request bytes --serde, schema--> request --validation--> what to generate --translate--> llama-server
                                                                                    |
-    TGI's answer  <--answers, chat, completions, sse-- tokens <--generation-- stream of tokens
+    TGI's answer  <--tgi_answers, openai_routes, sse-- tokens <--generation-- stream of tokens
 
 It is not TGI and says so: in ``/info``, in a header of every answer and in ``system_fingerprint``. What TGI's answers
 hold and llama.cpp cannot tell is left out, never made up. Messages, shapes and order of checks are those of TGI 3.3.7

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 
-from courselib.gateway import child
+from courselib.gateway import llama_process
 from courselib.gateway.limits import Backend, Limits
 
 # How long the gateway tells that its engine has ended, before it ends itself.
@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
                           ("client-batch-size", 4)):  # fmt: skip
         add(f"--max-{name}", type=int, default=default, help=f"as TGI's (default: {default})")
     add("--payload-limit", type=int, default=2_000_000, help="bytes of a body (default: 2000000)")
-    add("--threads", type=int, help="llama.cpp's CPU threads")
+    add("--threads", type=int, help="llama.cpp's CPU threads (default: leaves one core to other programs)")
     add("--gpu-layers", type=int, help="llama.cpp's layers on the GPU")
     return flags
 
@@ -57,26 +57,32 @@ def limits_of(options: argparse.Namespace) -> Limits:
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until stopped or until the engine ends; returns the exit code."""
-    options = parser().parse_args(arguments)
-    limits = limits_of(options)
-    backend, engine = child.start(options.model_id, limits, threads=options.threads, gpu_layers=options.gpu_layers)
+    flags = parser()
+    options = flags.parse_args(arguments)
     try:
-        return serve(options, limits, backend, engine)
+        limits = limits_of(options)
+    except ValueError as error:
+        flags.error(str(error))
+    backend, llama = llama_process.start(
+        options.model_id, limits, threads=options.threads, gpu_layers=options.gpu_layers
+    )
+    try:
+        return serve(options, limits, backend, llama)
     finally:
-        engine.kill()
-        engine.wait()
+        llama.kill()
+        llama.wait()
 
 
-def serve(options: argparse.Namespace, limits: Limits, backend: Backend, engine: subprocess.Popen[bytes]) -> int:
+def serve(options: argparse.Namespace, limits: Limits, backend: Backend, llama: subprocess.Popen[bytes]) -> int:
     """Answer requests; the engine's end is ours."""
     import uvicorn
 
-    from courselib import __version__
     from courselib.gateway.app import make_app
-    from courselib.gateway.gateway import Gateway
+    from courselib.gateway.state import Gateway
+    from courselib.version import VERSION
 
     name = options.served_model_name or options.model_id
-    gateway = Gateway(name, options.api_key, __version__, backend, limits)
+    gateway = Gateway(name, options.api_key, VERSION, backend, limits)
     config = uvicorn.Config(
         make_app(gateway), host=options.hostname, port=options.port, server_header=False, timeout_graceful_shutdown=2
     )
@@ -84,7 +90,7 @@ def serve(options: argparse.Namespace, limits: Limits, backend: Backend, engine:
     code: list[int] = []
 
     def watch() -> None:
-        code.append(engine.wait())
+        code.append(llama.wait())
         print(f"the llama.cpp server has ended with exit code {code[0]}", file=sys.stderr, flush=True)
         time.sleep(LAST_WORDS_S)
         server.should_exit = True

@@ -13,8 +13,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from courselib.gateway import openai_routes, routes
-from courselib.gateway.errors import ExtractorError, TgiError
-from courselib.gateway.gateway import Gateway
+from courselib.gateway.errors import ExtractorError, as_tgi_error
+from courselib.gateway.state import Gateway
 
 Handler = Callable[[Gateway, Request], Awaitable[Response]]
 """One method of one route."""
@@ -81,11 +81,12 @@ async def _answer(handler: Handler, gateway: Gateway, request: Request) -> Respo
         return await handler(gateway, request)
     except ExtractorError as error:
         return Response(error.text, error.status, media_type="text/plain")
-    except TgiError as error:
-        return JSONResponse(error.body(), error.status)
     except ClientDisconnect:
         gateway.service.metrics.count("tgi_request_failure", err="dropped")
         return Response(status_code=499)
+    except Exception as cause:  # noqa: BLE001 - its own faults, too, are answered in TGI's shape
+        told = as_tgi_error(cause)
+        return JSONResponse(told.body(), told.status)
 
 
 def _keyed(handler: Handler) -> Handler:

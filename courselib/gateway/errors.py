@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 VALIDATION = "Input validation error: "
 GENERATION = "Request failed during generation: "
 
@@ -64,6 +66,14 @@ def failed(reason: str) -> TgiError:
 def incomplete() -> TgiError:
     """The engine stopped without a reason that TGI knows."""
     return TgiError(500, "incomplete_generation", "Incomplete generation")
+
+
+def as_tgi_error(error: Exception) -> TgiError:
+    """The error itself, if it is TGI's; any other is a fault of the gateway's own, and written to the log."""
+    if isinstance(error, TgiError):
+        return error
+    logging.getLogger(__name__).error("a request failed", exc_info=error)
+    return TgiError(500, "internal", "The gateway failed; its log has the details")
 
 
 def unhealthy() -> TgiError:

@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field, replace
 
-from courselib.gateway.engine import Chunk, Likely, LlamaServer
+from courselib.gateway.llama_client import Chunk, Likely, LlamaClient
 
 # TGI looks for a stop string at the end of so many characters (utils/tokens.py, StoppingCriteria).
 STOP_WINDOW = 300
@@ -38,15 +38,15 @@ class Generator:
     """Iterate over ``tokens``; afterwards ``result`` holds the whole.
 
     Args:
-        engine: asked for what special tokens are written like, and for the tokens of held-back characters.
+        llama: asked for what special tokens are written like, and for the tokens of held-back characters.
         stop: strings that end the answer.
         new_tokens: how many come at most.
         logprobs: whether the engine's probabilities are those TGI would tell.
-        top_n: how many of the likeliest tokens to tell with each.
+        top_n: how many of the most likely tokens to tell with each.
     """
 
-    def __init__(self, engine: LlamaServer, stop: list[str], *, new_tokens: int, logprobs: bool, top_n: int) -> None:
-        self._engine = engine
+    def __init__(self, llama: LlamaClient, stop: list[str], *, new_tokens: int, logprobs: bool, top_n: int) -> None:
+        self._llama = llama
         self._stop = [re.compile(re.escape(text) + "$") for text in stop]
         self._new_tokens = new_tokens
         self._logprobs = logprobs
@@ -82,7 +82,7 @@ class Generator:
         """The tokens that llama-server held back before this chunk, as far as they can be told."""
         held = chunk.number - len(self.result.tokens) - (0 if chunk.last else 1)
         if held and not chunk.last:
-            pieces = await self._engine.tokenize(chunk.data.decode("utf-8", "replace"), add_special=False)
+            pieces = await self._llama.tokenize(chunk.data.decode("utf-8", "replace"), add_special=False)
             # The usual spelling of these bytes, which is what came if its length and last token agree.
             if len(pieces) == held + 1 and pieces[-1].id == chunk.id:
                 return [piece.id for piece in pieces[:-1]]
@@ -91,12 +91,12 @@ class Generator:
     async def _token(self, chunk: Chunk) -> Token:
         # llama-server writes no special token out: those that end an answer or mark a turn have no bytes.
         special = not chunk.data
-        text = await self._engine.special_text(chunk.id) if special else self._decoder.decode(chunk.data)
+        text = await self._llama.special_text(chunk.id) if special else self._decoder.decode(chunk.data)
         top = tuple([await self._likely(other) for other in chunk.top[: self._top_n]])
         return Token(chunk.id, text, chunk.logprob if self._logprobs else None, special, top)
 
     async def _likely(self, other: Likely) -> Token:
-        text = other.data.decode("utf-8", "replace") if other.data else await self._engine.special_text(other.id)
+        text = other.data.decode("utf-8", "replace") if other.data else await self._llama.special_text(other.id)
         return Token(other.id, text, other.logprob if self._logprobs else None, not other.data)
 
     def _finish(self, token: Token, reason: str | None) -> Token:

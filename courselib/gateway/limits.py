@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +29,26 @@ class Limits:
     max_client_batch_size: int = 4
     payload_limit: int = 2_000_000
 
+    def __post_init__(self) -> None:
+        """Refuse limits under which a request could wait for ever, in the words of TGI's launcher where it has some.
+
+        Raises:
+            ValueError: which limit, and what it must be.
+        """
+        prompt, total, batch = self.max_input_tokens, self.max_total_tokens, self.max_batch_total_tokens
+        if not 0 < prompt < total:
+            raise ValueError(f"`max_input_tokens`({prompt}) must be > 0 and < `max_total_tokens`({total})")
+        if total > batch:
+            raise ValueError(f"`max_total_tokens` must be <= `max_batch_total_tokens`. Given: {total} and {batch}")
+        for name in ("max_batch_size", "max_concurrent_requests", "max_best_of", "max_client_batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be > 0. Given: {getattr(self, name)}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Backend:
     """The llama.cpp server behind the gateway."""
 
     url: str
-    key: str
+    key: str = field(repr=False)
     version: str

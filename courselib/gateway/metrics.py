@@ -8,12 +8,9 @@ out here, because ``prometheus_client`` puts ``_total`` behind every counter and
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING
 
+from courselib.gateway.answer import Answer
 from courselib.gateway.limits import Limits
-
-if TYPE_CHECKING:
-    from courselib.gateway.service import Answer
 
 SECONDS = [0.0001 * 1.5**step for step in range(1, 36)]
 DURATIONS = (

@@ -11,14 +11,15 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from courselib.gateway import answers, openai_schema, sse
-from courselib.gateway.body import read_json, while_connected
+from courselib.gateway import openai_schema, sse, tgi_answers
+from courselib.gateway.answer import Answer, Event
 from courselib.gateway.errors import TgiError
-from courselib.gateway.gateway import Gateway
 from courselib.gateway.generation import Token
 from courselib.gateway.openai_schema import ChatRequest, CompletionRequest
+from courselib.gateway.request_body import read_json, while_connected
 from courselib.gateway.schema import GenerateRequest
-from courselib.gateway.service import Answer, Event
+from courselib.gateway.state import Gateway
+from courselib.gateway.tasks import together
 
 # TGI's words and OpenAI's; a stop string keeps TGI's, as it does there.
 FINISH = {"eos_token": "stop"}
@@ -30,16 +31,18 @@ async def chat_completions(gateway: Gateway, request: Request) -> Response:
     openai_schema.refuse_tools(asked)
     # The template's own complaints come before a stream begins.
     try:
-        inputs = await gateway.service.engine.apply_template(asked.messages)
+        inputs = await gateway.service.llama.apply_template(asked.messages)
     except TgiError:
         gateway.service.metrics.count("tgi_request_failure", err="template")
         raise
     generate = GenerateRequest(inputs=inputs, parameters=asked.parameters(), add_special_tokens=False)
     if asked.stream:
-        return answers.event_stream(len(inputs), generate.parameters, _chat_frames(gateway, asked, generate))
+        return tgi_answers.event_stream(len(inputs), generate.parameters, _chat_frames(gateway, asked, generate))
     found = await while_connected(request, gateway.service.generate(generate))
     body = _chat_answer(gateway, asked, found[0])
-    return JSONResponse(body, headers=answers.headers(len(inputs), found) | answers.warnings(generate.parameters))
+    return JSONResponse(
+        body, headers=tgi_answers.headers(len(inputs), found) | tgi_answers.warnings(generate.parameters)
+    )
 
 
 def _head(gateway: Gateway, kind: str, model: str | None) -> dict[str, Any]:
@@ -110,13 +113,17 @@ async def completions(gateway: Gateway, request: Request) -> Response:
     requests = asked.requests()
     characters = sum(len(prompt) for prompt in asked.prompt)
     if asked.stream:
-        return answers.event_stream(characters, requests[0].parameters, _completion_frames(gateway, asked, requests))
-    all_of_them = asyncio.gather(*(gateway.service.generate(each) for each in requests))
+        return tgi_answers.event_stream(
+            characters, requests[0].parameters, _completion_frames(gateway, asked, requests)
+        )
+    all_of_them = together(gateway.service.generate(each) for each in requests)
     found = [group[0] for group in await while_connected(request, all_of_them)]
     choices = [_completion_choice(index, answer) for index, answer in enumerate(found)]
     head = _head(gateway, "text_completion", asked.model)
     body = {**head, "choices": choices, "usage": _usage(found)}
-    return JSONResponse(body, headers=answers.headers(characters, found) | answers.warnings(requests[0].parameters))
+    return JSONResponse(
+        body, headers=tgi_answers.headers(characters, found) | tgi_answers.warnings(requests[0].parameters)
+    )
 
 
 def _check_completion(asked: CompletionRequest, most: int) -> None:

@@ -108,11 +108,16 @@ def _content(value: Any) -> str | None:
         kind = part.get("type") if isinstance(part, dict) else None
         if kind == "text" and isinstance(part.get("text"), str):
             parts.append(part["text"])
-        elif kind == "image_url" and isinstance(part.get("image_url"), dict) and "url" in part["image_url"]:
-            parts.append(f"![]({part['image_url']['url']})")
+        elif kind == "image_url" and isinstance(url := _url(part), str):
+            parts.append(f"![]({url})")
         else:
             return None
     return "".join(parts)
+
+
+def _url(part: dict[str, Any]) -> Any:
+    image = part.get("image_url")
+    return image.get("url") if isinstance(image, dict) else None
 
 
 def _message(value: Any, path: Path) -> dict[str, Any]:

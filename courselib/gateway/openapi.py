@@ -196,7 +196,7 @@ GENERATION = {
     "422": _answer("Another type, or what cannot be", text=STRING, json=ERROR),
     "424": _answer("The engine failed", json=ERROR),
     "429": _answer("Too many requests at once", json=ERROR),
-    "500": _answer("The answer broke off", json=ERROR),
+    "500": _answer("The answer broke off, or the gateway failed", json=ERROR),
 }
 KEY = {"401": _answer("The key is missing or wrong")}
 

@@ -10,11 +10,11 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from courselib.gateway import answers, openai_schema, openapi, schema, sse
-from courselib.gateway.body import read_json, while_connected
+from courselib.gateway import openai_schema, openapi, schema, sse, tgi_answers
 from courselib.gateway.errors import TgiError, unhealthy
-from courselib.gateway.gateway import Gateway
+from courselib.gateway.request_body import read_json, while_connected
 from courselib.gateway.schema import GenerateRequest
+from courselib.gateway.state import Gateway
 
 
 async def generate(gateway: Gateway, request: Request) -> Response:
@@ -26,7 +26,7 @@ async def generate(gateway: Gateway, request: Request) -> Response:
 async def generate_stream(gateway: Gateway, request: Request) -> Response:
     """``POST /generate_stream``: an event for each token."""
     asked = schema.generate_request(await read_json(request, gateway.limits.payload_limit))
-    return answers.event_stream(len(asked.inputs), asked.parameters, _frames(gateway, asked))
+    return tgi_answers.event_stream(len(asked.inputs), asked.parameters, _frames(gateway, asked))
 
 
 async def compat_generate(gateway: Gateway, request: Request) -> Response:
@@ -36,7 +36,7 @@ async def compat_generate(gateway: Gateway, request: Request) -> Response:
     if given.return_full_text is None:  # what TGI does for models whose task is text generation
         asked = replace(asked, parameters=replace(given, return_full_text=True))
     return (
-        answers.event_stream(len(asked.inputs), asked.parameters, _frames(gateway, asked))
+        tgi_answers.event_stream(len(asked.inputs), asked.parameters, _frames(gateway, asked))
         if asked.stream
         else await _whole(gateway, request, asked, as_list=True)
     )
@@ -44,9 +44,9 @@ async def compat_generate(gateway: Gateway, request: Request) -> Response:
 
 async def _whole(gateway: Gateway, request: Request, asked: GenerateRequest, *, as_list: bool) -> Response:
     found = await while_connected(request, gateway.service.generate(asked))
-    body = answers.generate_response(asked, found)
+    body = tgi_answers.generate_response(asked, found)
     given = asked.parameters
-    told = answers.headers(len(asked.inputs), found[:1]) | answers.warnings(given)
+    told = tgi_answers.headers(len(asked.inputs), found[:1]) | tgi_answers.warnings(given)
     return JSONResponse([body] if as_list else body, headers=told)
 
 
@@ -54,7 +54,7 @@ async def _frames(gateway: Gateway, asked: GenerateRequest) -> AsyncGenerator[by
     try:
         async with contextlib.aclosing(gateway.service.stream(asked)) as events:
             async for event in events:
-                yield sse.frame(answers.stream_response(asked, event))
+                yield sse.frame(tgi_answers.stream_response(asked, event))
     except TgiError as error:
         yield sse.frame(error.body())
 
@@ -69,16 +69,17 @@ async def chat_tokenize(gateway: Gateway, request: Request) -> Response:
     """``POST /chat_tokenize``: a conversation as the template writes it, and its tokens."""
     asked = openai_schema.chat_request(await read_json(request, gateway.limits.payload_limit))
     openai_schema.refuse_tools(asked)
-    text = await gateway.service.engine.apply_template(asked.messages)
+    text = await gateway.service.llama.apply_template(asked.messages)
     tokens = await _encoding(gateway, text, add_special=False)
     return JSONResponse({"tokenize_response": tokens, "templated_text": text})
 
 
 async def _encoding(gateway: Gateway, text: str, *, add_special: bool) -> list[dict[str, Any]]:
     data, tokens, at = text.encode(), [], 0
-    for piece in await gateway.service.engine.tokenize(text, add_special=add_special):
+    added = len(await gateway.service.llama.prefix()) if add_special else 0
+    for number, piece in enumerate(await gateway.service.llama.tokenize(text, add_special=add_special)):
         # What the tokenizer adds of itself stands nowhere in the text.
-        end = at + len(piece.data) if data.startswith(piece.data, at) else at
+        end = at + len(piece.data) if number >= added and data.startswith(piece.data, at) else at
         start, stop = _whole_characters(data, at, end)
         tokens.append({"id": piece.id, "text": data[start:stop].decode(), "start": start, "stop": stop})
         at = end
@@ -96,7 +97,7 @@ def _whole_characters(data: bytes, start: int, stop: int) -> tuple[int, int]:
 
 async def health(gateway: Gateway, _request: Request) -> Response:
     """``GET /health``: empty, or why not."""
-    if not await gateway.service.engine.is_healthy():
+    if not await gateway.service.llama.is_healthy():
         raise unhealthy()
     return Response()
 

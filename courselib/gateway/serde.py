@@ -1,8 +1,7 @@
 """JSON read as Rust's serde reads it, for the same body must be refused in the same words and at the same column.
 
-A reader takes a value and its path and gives back what it stands for, or raises ``Mismatch``. Imitated: serde_json
-1.0 under axum 0.7's ``Json`` extractor. Where JSON itself is broken, the kinds of fault are serde's, but the wording
-covers only the usual ones.
+A reader takes a value and its path and gives back what it stands for, or raises ``Mismatch``. Imitated: serde under
+axum 0.7's ``Json`` extractor.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any, Final, NamedTuple
 
 from courselib.gateway.errors import ExtractorError
+from courselib.gateway.json_text import JsonFault, loads, position
 
 Path = tuple[str | int, ...]
 Reader = Callable[[Any, Path], Any]
@@ -54,10 +54,10 @@ def unexpected(value: Any) -> str:
         return f"boolean `{str(value).lower()}`"
     if isinstance(value, str):
         return f"string {json.dumps(value, ensure_ascii=False)}"
-    if isinstance(value, int) and -(2**63) <= value < 2**64:
+    if isinstance(value, int):
         return f"integer `{value}`"
-    if isinstance(value, int | float):
-        return f"floating point `{float(value)!r}`"
+    if isinstance(value, float):
+        return f"floating point `{value!r}`"
     return "sequence" if isinstance(value, list) else "map"
 
 
@@ -79,7 +79,7 @@ def integer(name: str, low: int, high: int) -> Reader:
     """A whole number from ``low`` to ``high``, called ``name`` in Rust."""
 
     def read(value: Any, path: Path) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not -(2**63) <= value < 2**64:
+        if not isinstance(value, int) or isinstance(value, bool):
             raise _wrong(value, path, name)
         if not low <= value <= high:
             raise Mismatch(path, f"invalid value: {unexpected(value)}, expected {name}")
@@ -155,7 +155,7 @@ def parse(body: bytes, read: Reader) -> Any:
         return read(value, ())
     except Mismatch as wrong:
         begin, end = _locate(text, wrong.path)
-        where = _position(text, begin if wrong.before else end)
+        where = position(text, begin if wrong.before else end)
         path = _dotted(wrong.path)
         raise ExtractorError(422, f"{NOT_OURS}{path}{wrong.message} at {where}") from None
 
@@ -165,50 +165,12 @@ def _load(body: bytes) -> tuple[str, Any]:
         text = body.decode()
     except UnicodeDecodeError as error:
         before = body[: error.start].decode(errors="replace")
-        raise ExtractorError(400, f"{NOT_JSON}invalid unicode code point at {_position(before, len(before))}") from None
+        where = position(before, len(before))
+        raise ExtractorError(400, f"{NOT_JSON}invalid unicode code point at {where}") from None
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
-        json.dumps(value, ensure_ascii=False).encode()
-    except json.JSONDecodeError as error:
-        raise ExtractorError(400, f"{NOT_JSON}{_fault(error, text)}") from None
-    except UnicodeEncodeError:
-        at = re.search(r"\\u[dD][89a-fA-F]", text)
-        where = _position(text, at.end() + 2 if at else len(text))
-        raise ExtractorError(400, f"{NOT_JSON}unexpected end of hex escape at {where}") from None
-    except RecursionError:
-        raise ExtractorError(400, f"{NOT_JSON}recursion limit exceeded at {_position(text, 128)}") from None
-    except ValueError as error:  # a constant JSON does not have, or a number of thousands of digits
-        raise ExtractorError(400, f"{NOT_JSON}expected value at {_position(text, len(str(error)))}") from None
-    return text, value
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(name)
-
-
-def _fault(error: json.JSONDecodeError, text: str) -> str:
-    if not text[error.pos :].strip():
-        inside = "an object" if error.msg.startswith(("Expecting property", "Expecting ':'")) else "a value"
-        return f"EOF while parsing {inside} at {_position(text, len(text))}"
-    kinds = {
-        "Extra data": "trailing characters",
-        "Expecting property name": "key must be a string",
-        "Expecting ':'": "expected `:`",
-        "Expecting ','": "expected `,` or `}`",
-        "Illegal trailing comma": "trailing comma",
-        "Unterminated string": "EOF while parsing a string",
-        "Invalid control character": "control character (\\u0000-\\u001F) found while parsing a string",
-        "Invalid \\": "invalid escape",
-    }
-    words = next((ours for theirs, ours in kinds.items() if error.msg.startswith(theirs)), "expected value")
-    at = len(text) if words.startswith("EOF") else error.pos + 1
-    return f"{words} at {_position(text, at)}"
-
-
-def _position(text: str, end: int) -> str:
-    """Serde's line and column, in bytes, after the first ``end`` characters."""
-    read = text[:end].encode(errors="replace")
-    return f"line {read.count(10) + 1} column {len(read) - (read.rfind(10) + 1)}"
+        return text, loads(text)
+    except JsonFault as fault:
+        raise ExtractorError(400, f"{NOT_JSON}{fault}") from None
 
 
 def _dotted(path: Path) -> str:

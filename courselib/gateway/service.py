@@ -2,72 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import random
 import time
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncGenerator, Iterator
 
 from courselib.gateway import translate, validation
 from courselib.gateway.admission import Admission
-from courselib.gateway.engine import LlamaServer
-from courselib.gateway.errors import TgiError, incomplete
-from courselib.gateway.generation import Generation, Generator, Token
+from courselib.gateway.answer import Answer, Event, Plan
+from courselib.gateway.errors import TgiError, as_tgi_error, incomplete
+from courselib.gateway.generation import Generator
 from courselib.gateway.limits import Limits
+from courselib.gateway.llama_client import LlamaClient
 from courselib.gateway.metrics import GatewayMetrics
 from courselib.gateway.schema import GenerateRequest
-
-
-@dataclass
-class Answer:
-    """One generation and what it took: times in seconds, ``seed`` None where it was greedy."""
-
-    generation: Generation
-    seed: int | None
-    input_length: int
-    validation_s: float = 0.0
-    queue_s: float = 0.0
-    inference_s: float = 0.0
-    total_s: float = 0.0
-
-    @property
-    def generated_tokens(self) -> int:
-        """Tokens generated, the one that ended it included."""
-        return len(self.generation.tokens)
-
-    @property
-    def mean_logprob(self) -> float:
-        """By which the best of several answers is chosen."""
-        known = [token.logprob for token in self.generation.tokens if token.logprob is not None]
-        return sum(known) / len(known) if known else float("-inf")
-
-
-@dataclass
-class Event:
-    """A token of a running answer; ``answer`` is filled in as it goes on."""
-
-    token: Token
-    answer: Answer
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A request that has passed: the prompt's tokens, how many may come, how they are chosen, the grammar."""
-
-    prompt: list[int]
-    most: int
-    sampling: validation.Sampling
-    seed: int | None
-    schema: dict[str, Any] | None
+from courselib.gateway.tasks import together
 
 
 class Service:
     """What all routes share."""
 
-    def __init__(self, engine: LlamaServer, limits: Limits, metrics: GatewayMetrics) -> None:
-        self.engine = engine
+    def __init__(self, llama: LlamaClient, limits: Limits, metrics: GatewayMetrics) -> None:
+        self.llama = llama
         self.limits = limits
         self.metrics = metrics
         self.admission = Admission(limits)
@@ -78,15 +34,13 @@ class Service:
         Raises:
             TgiError: at the first step where it is refused, later where the engine fails.
         """
-        self.metrics.count("tgi_request_count")
         try:
-            with self.admission.permit():
+            with self._counted(), self.admission.permit():
                 validation.check_best_of(request.parameters, self.limits, stream=True)
                 async with contextlib.aclosing(self._run(request)) as events:
                     async for event in events:
                         yield event
         except TgiError as error:
-            self.metrics.count("tgi_request_failure", err=error.error_type.removesuffix("_generation"))
             raise error.in_stream() from None
 
     async def generate(self, request: GenerateRequest) -> list[Answer]:
@@ -97,34 +51,35 @@ class Service:
         """
         number = validation.check_best_of(request.parameters, self.limits, stream=False)
         # Each counts as a request, as with TGI.
-        runs = [asyncio.ensure_future(self._generate(request)) for _ in range(number)]
-        try:
-            answers = await asyncio.gather(*runs)
-        finally:
-            for run in runs:
-                run.cancel()
+        answers = await together(self._generate(request) for _ in range(number))
         return sorted(answers, key=lambda answer: answer.mean_logprob, reverse=True)
 
     async def _generate(self, request: GenerateRequest) -> Answer:
-        self.metrics.count("tgi_request_count")
-        try:
-            answer = None
-            with self.admission.permit():
-                async with contextlib.aclosing(self._run(request)) as events:
-                    async for event in events:
-                        answer = event.answer
-        except TgiError as error:
-            self.metrics.count("tgi_request_failure", err=error.error_type.removesuffix("_generation"))
-            raise
+        answer = None
+        with self._counted(), self.admission.permit():
+            async with contextlib.aclosing(self._run(request)) as events:
+                async for event in events:
+                    answer = event.answer
         assert answer is not None  # an answer without a token is an error
         return answer
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Counts a request, and its failure by kind; whatever fails comes out as TGI's error."""
+        self.metrics.count("tgi_request_count")
+        try:
+            yield
+        except Exception as cause:  # noqa: BLE001 - what it becomes is raised
+            error = as_tgi_error(cause)
+            self.metrics.count("tgi_request_failure", err=error.error_type.removesuffix("_generation"))
+            raise error from None
 
     async def _plan(self, request: GenerateRequest) -> Plan:
         """What to generate, all of TGI's checks passed."""
         given, limits = request.parameters, self.limits
         validation.check_parameters(given, limits)
         validation.check_inputs(request.inputs, given.truncate, limits)
-        pieces = await self.engine.tokenize(request.inputs, add_special=request.add_special_tokens)
+        pieces = await self.llama.tokenize(request.inputs, add_special=request.add_special_tokens)
         prompt = [piece.id for piece in pieces][-given.truncate if given.truncate else 0 :]
         most = validation.new_tokens(len(prompt), given, limits)
         schema = validation.check_grammar(given.grammar)
@@ -138,7 +93,7 @@ class Service:
         plan = await self._plan(request)
         top_n = request.parameters.top_n_tokens or 0
         generator = Generator(
-            self.engine,
+            self.llama,
             request.parameters.stop,
             new_tokens=plan.most,
             logprobs=translate.tells_logprob(plan.sampling),
@@ -154,7 +109,7 @@ class Service:
             start = time.perf_counter()
             answer.queue_s = start - begin - answer.validation_s
             async with (
-                contextlib.aclosing(self.engine.complete(body)) as chunks,
+                contextlib.aclosing(self.llama.complete(body)) as chunks,
                 contextlib.aclosing(generator.tokens(chunks)) as tokens,
             ):
                 async for token in tokens:

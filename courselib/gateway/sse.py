@@ -8,6 +8,8 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
+import anyio
+
 KEEP_ALIVE_S = 15.0
 KEEP_ALIVE = b":\n\n"
 LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
@@ -36,8 +38,11 @@ async def kept_alive(frames: AsyncIterator[bytes], every_s: float = KEEP_ALIVE_S
             except StopAsyncIteration:
                 return
     finally:
-        if pending:
-            pending.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await pending
-        await frames.aclose()  # type: ignore[attr-defined]
+        # The server cancels us again and again once the client has gone, and each time would cancel what we wait for:
+        # the connection to llama.cpp would stay open, and llama.cpp go on.
+        with anyio.CancelScope(shield=True):
+            if pending:
+                pending.cancel()
+                with contextlib.suppress(asyncio.CancelledError, Exception):
+                    await pending
+            await frames.aclose()  # type: ignore[attr-defined]

@@ -40,7 +40,7 @@ def completion_body(
         sampling: how to choose.
         new_tokens: how many at most.
         seed: TGI's, of 64 bits; None where nothing is drawn by chance.
-        top_n: how many of the likeliest tokens to tell.
+        top_n: how many of the most likely tokens to tell.
         context: tokens that penalties look back on; TGI's look at all.
         schema: the JSON schema to keep to.
     """

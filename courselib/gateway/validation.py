@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from courselib.gateway.errors import invalid
+from courselib.gateway.json_text import JsonFault, loads
 from courselib.gateway.limits import Limits
 from courselib.gateway.schema import Parameters
 
@@ -120,9 +120,9 @@ def check_grammar(given: dict[str, Any] | None) -> dict[str, Any] | None:
         schema = schema.get("schema", schema)
     if isinstance(schema, str):
         try:
-            schema = json.loads(schema)
-        except ValueError as error:
-            raise invalid(f"grammar is not valid: {error}") from None
+            schema = loads(schema)
+        except JsonFault as fault:
+            raise invalid(f"grammar is not valid: {fault}") from None
     elif not isinstance(schema, dict):
         raise invalid("grammar is not supported")
     if not isinstance(schema, dict) or "properties" not in schema:

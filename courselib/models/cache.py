@@ -15,12 +15,35 @@ from pathlib import Path
 
 import platformdirs
 
+from courselib.errors import SettingsError
+from courselib.i18n import _
+
 DIGEST_LENGTH = 64
 
 
 def cache_folder() -> Path:
-    """Where the course keeps what it makes and fetches; ``COURSELIB_CACHE`` moves it."""
-    return Path(os.environ.get("COURSELIB_CACHE") or platformdirs.user_cache_dir("courselib"))
+    """Where the course keeps what it makes and fetches; ``COURSELIB_CACHE`` moves it.
+
+    Raises:
+        SettingsError: the user has no home folder, and that variable names no other.
+    """
+    if named := os.environ.get("COURSELIB_CACHE"):
+        return Path(named)
+    try:
+        folder = platformdirs.user_cache_dir("courselib")
+    except RuntimeError:
+        folder = "~"
+    # Older versions of platformdirs leave an unknown home as it is, and a folder of that name would be made here.
+    if folder.startswith("~"):
+        raise SettingsError(no_home_message("COURSELIB_CACHE"))
+    return Path(folder)
+
+
+def no_home_message(variable: str) -> str:
+    """What to do where there is no home folder to keep files in."""
+    return _(
+        "This user has no home folder to keep downloads in; set the environment variable {variable} to a folder."
+    ).format(variable=variable)
 
 
 def sha256(path: Path) -> str:
@@ -40,14 +63,17 @@ def checksum(path: Path) -> str:
     """
     # Taken before reading: a change while we read is then noticed the next time.
     state = _state(path)
-    stamp = _stamp_file(path)
+    try:
+        stamp = _stamp_file(path)
+    except SettingsError:  # there is no cache
+        return sha256(path)
     with contextlib.suppress(OSError, ValueError):
         *stamped, digest = stamp.read_text().split()
         # Another process may be writing the stamp: only a whole one counts.
         if stamped == state and len(digest) == DIGEST_LENGTH:
             return digest
     digest = sha256(path)
-    # A cache that cannot be written costs time, nothing else.
+    # A cache that is not there or cannot be written costs time, nothing else.
     with contextlib.suppress(OSError):
         stamp.parent.mkdir(parents=True, exist_ok=True)
         stamp.write_text(" ".join([*state, digest]))

@@ -20,6 +20,7 @@ class Model:
         size_bytes: size of the file.
         sha256: the file's checksum.
         hf_repo: the unquantised model on the hub.
+        hf_revision: the commit of that repository, so that engines which read it have the same weights everywhere.
         repo: its repository on the hub, as GGUF; empty where it is bundled.
         revision: the commit of that repository, so that every learner has the same file.
         licence: SPDX name.
@@ -34,6 +35,7 @@ class Model:
     size_bytes: int
     sha256: str
     hf_repo: str
+    hf_revision: str
     repo: str = ""
     revision: str = "main"
     licence: str = "Apache-2.0"
@@ -53,6 +55,7 @@ CATALOGUE = (
         size_bytes=98_362_432,
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         hf_repo="HuggingFaceTB/SmolLM2-135M-Instruct",
+        hf_revision="12fd25f77366fa6b3b4b768ec3050bf629380bac",
     ),
     Model(
         name="smollm2-360m",
@@ -62,6 +65,7 @@ CATALOGUE = (
         size_bytes=386_404_992,
         sha256="48ab3034d0dd401fbc721eb1df3217902fee7dab9078992d66431f09b7750201",
         hf_repo="HuggingFaceTB/SmolLM2-360M-Instruct",
+        hf_revision="a10cc1512eabd3dde888204e902eca88bddb4951",
         repo="HuggingFaceTB/SmolLM2-360M-Instruct-GGUF",
         revision="593b5a2e04c8f3e4ee880263f93e0bd2901ad47f",
     ),
@@ -73,6 +77,7 @@ CATALOGUE = (
         size_bytes=1_055_609_536,
         sha256="decd2598bc2c8ed08c19adc3c8fdd461ee19ed5708679d1c54ef54a5a30d4f33",
         hf_repo="HuggingFaceTB/SmolLM2-1.7B-Instruct",
+        hf_revision="31b70e2e869a7173562077fd711b654946d38674",
         repo="HuggingFaceTB/SmolLM2-1.7B-Instruct-GGUF",
         revision="2d4a76a30b4af41ecd395c35725ac11688d4cfe4",
     ),

@@ -1,58 +1,44 @@
-"""A GGUF file's facts, read from its header in about 20 milliseconds.
-
-The ``gguf`` package's reader makes an object of every string of the vocabulary and needs two seconds for 49,152 of
-them, longer than an engine needs to start; a launch wants a dozen numbers. This reads scalars and steps over arrays.
-Format: ggml's docs/gguf.md, versions 2 and 3. Nothing here trusts a length that the file states: whatever its bytes,
-reading takes time in proportion to the file and ends in a header or in ``ModelCorrupt``.
-"""
+"""A model's facts, from the header of its GGUF or of all its parts."""
 
 from __future__ import annotations
 
-import mmap
 import os
-import struct
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
-from courselib.errors import ModelCorrupt, ModelNotFound
+from courselib.errors import ModelCorrupt, ModelError, ModelNotFound
 from courselib.i18n import _
+from courselib.models.gguf_file import Fact, GgufArray, GgufFile, Tensor, read_gguf, unreadable
+from courselib.models.gguf_tables import FILE_TYPES, POOLING
+from courselib.models.kinds import WITHOUT_CACHE, check_language_model, no_writer_message
+from courselib.models.parts import part_names
 
-# Value types by number: struct format of the scalars, then string and array.
-SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
-INTEGERS = frozenset({0, 1, 2, 3, 4, 5, 10, 11})
-STRING, ARRAY = 8, 9
-# Longer strings (a whole tokenizer.json, say) and arrays are stepped over: no fact below is one.
-LONGEST_STRING_READ = 1 << 16
-LONGEST_ARRAY_READ = 1 << 12
-MOST_ENTRIES = 1 << 20
-MOST_DIMENSIONS = 4
-# ggml's tensor types by number: values a block, bytes a block (ggml-common.h).
-BLOCKS = {
-    0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34),
-    10: (256, 84), 11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210), 15: (256, 292),
-    16: (256, 66), 17: (256, 74), 18: (256, 98), 19: (256, 50), 20: (32, 18), 21: (256, 110), 22: (256, 82),
-    23: (256, 136), 24: (1, 1), 25: (1, 2), 26: (1, 4), 27: (1, 8), 28: (1, 8), 29: (256, 56), 30: (1, 2),
-    34: (256, 54), 35: (256, 66), 39: (32, 17), 40: (64, 36), 41: (128, 18),
-}  # fmt: skip
-# What ``general.file_type`` numbers (llama.h, llama_ftype): the type most tensors have.
-FILE_TYPES = {
-    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K", 11: "Q3_K_S",
-    12: "Q3_K_M", 13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S", 17: "Q5_K_M", 18: "Q6_K", 19: "IQ2_XXS",
-    20: "IQ2_XS", 21: "Q2_K_S", 22: "IQ3_XS", 23: "IQ3_XXS", 24: "IQ1_S", 25: "IQ4_NL", 26: "IQ3_S", 27: "IQ3_M",
-    28: "IQ2_S", 29: "IQ2_M", 30: "IQ4_XS", 31: "IQ1_M", 32: "BF16", 36: "TQ1_0", 37: "TQ2_0", 38: "MXFP4_MOE",
-    39: "NVFP4", 40: "Q1_0",
-}  # fmt: skip
+MOST_LAYERS = 1024  # llama.cpp takes 512 (llama-hparams.h)
 
 
 @dataclass(frozen=True)
 class GgufHeader:
     """What a GGUF says of its model.
 
-    Counts are plain numbers, 0 where the file does not say; where layers differ, the largest. ``context_length`` is
-    what the model was trained for, in tokens; ``weights_bytes`` is the tensors' size in bytes; ``file_type`` the
-    quantisation's name, such as ``Q4_1``.
+    Counts are plain numbers, 0 where the file does not say; where layers differ, the largest (``by_layer`` has each).
+
+    Args:
+        name: the model's name.
+        architecture: what llama.cpp calls its family, such as ``llama``.
+        layers, embedding, feed_forward, heads, kv_heads, key_length, value_length, vocabulary: its shape.
+        context_length: what the model was trained for, in tokens.
+        tensors: number of tensors, in all parts.
+        weights_bytes: the tensors' size in bytes; None where a tensor's type is not known here.
+        file_type: the quantisation's name, such as ``Q4_1``.
+        parts: number of files.
+        pooling: how an embedding model's tokens become one vector: ``mean``, ``cls``, ``last``; ``rank`` for a
+            reranker, ``none`` or empty for a model that writes text.
+        chat_template: whether the file has one; without it, a model completes text and does not chat.
+        merges: rules of a BPE tokenizer; 0 for another kind.
+        by_tensor: each tensor's shape, type and bytes, by its name.
+        facts: all entries but the tokenizer's, by their keys.
     """
 
     name: str
@@ -67,152 +53,130 @@ class GgufHeader:
     context_length: int
     vocabulary: int
     tensors: int
-    weights_bytes: int
+    weights_bytes: int | None
     file_type: str
+    parts: int = 1
+    pooling: str = ""
+    chat_template: bool = False
+    merges: int = 0
+    by_tensor: Mapping[str, Tensor] = field(default_factory=dict, repr=False, compare=False)
+    facts: Mapping[str, Fact] = field(default_factory=dict, repr=False, compare=False)
 
+    @property
+    def writes_text(self) -> bool:
+        """Whether it is a model that continues a text, and not one for embeddings or reranking, or an encoder."""
+        return self.pooling in ("", "none") and self.architecture not in WITHOUT_CACHE
 
-@dataclass(frozen=True)
-class _Array:
-    length: int
-    integers: tuple[int, ...] = ()
+    def has(self, key: str, *, array: bool = False) -> bool:
+        """Whether there is an entry ``<architecture>.<key>``; with ``array``, one that is an array."""
+        value = self.facts.get(f"{self.architecture}.{key}")
+        return isinstance(value, GgufArray) if array else value is not None
 
+    def number(self, key: str, default: int = 0) -> int:
+        """The whole number under ``<architecture>.<key>``; of an array the largest."""
+        value = self.facts.get(f"{self.architecture}.{key}")
+        if isinstance(value, GgufArray):
+            return max(value.values, default=default)
+        return int(value) if isinstance(value, int) else default
 
-class _Reader:
-    def __init__(self, data: mmap.mmap) -> None:
-        self.data, self.at = data, 0
+    def by_layer(self, key: str, default: int = 0) -> tuple[int, ...] | None:
+        """The whole number under ``<architecture>.<key>`` for each layer; None for an array of another length.
 
-    def scalar(self, code: str) -> Any:
-        (value,) = struct.unpack_from("<" + code, self.data, self.at)
-        self.at += struct.calcsize("<" + code)
-        return value
-
-    def count(self, most: int) -> int:
-        number = int(self.scalar("Q"))
-        if number > most:
-            raise ValueError(f"count {number}")
-        return number
-
-    def step(self, nbytes: int) -> int:
-        """Go ``nbytes`` on; where it began."""
-        begin = self.at
-        self.at += nbytes
-        if self.at > len(self.data):
-            raise ValueError(f"{nbytes} bytes at {begin} reach beyond the end")
-        return begin
-
-    def string(self) -> str:
-        length = int(self.scalar("Q"))
-        begin = self.step(length)
-        return self.data[begin : begin + min(length, LONGEST_STRING_READ)].decode("utf-8", "replace")
-
-    def value(self, kind: int) -> Any:
-        """A scalar or a string; of an array its length, and the values if they are a few integers."""
-        if kind == STRING:
-            return self.string()
-        return self.array() if kind == ARRAY else self.scalar(SCALARS[kind])
-
-    def array(self) -> _Array:
-        kind, length = self.scalar("I"), int(self.scalar("Q"))
-        if kind in SCALARS:
-            code = SCALARS[kind]
-            begin = self.step(length * struct.calcsize("<" + code))
-            if kind in INTEGERS and length <= LONGEST_ARRAY_READ:
-                return _Array(length, struct.unpack_from(f"<{length}{code}", self.data, begin))
-        elif kind == STRING:
-            self._skip_strings(length)
-        else:  # no fact of a model is an array of arrays
-            raise ValueError(f"array of type {kind}")
-        return _Array(length)
-
-    def _skip_strings(self, length: int) -> None:
-        unpack, data, at = struct.Struct("<Q").unpack_from, self.data, self.at
-        for _entry in range(length):
-            at += 8 + unpack(data, at)[0]
-        self.at = at
-        self.step(0)
+        None, too, for more layers than any engine takes: the number is only what a file states.
+        """
+        if self.layers > MOST_LAYERS:
+            return None
+        value = self.facts.get(f"{self.architecture}.{key}")
+        if isinstance(value, GgufArray):
+            return value.values if len(value.values) == self.layers else None
+        return (self.number(key, default),) * self.layers
 
 
 def gguf_header(path: str | os.PathLike[str]) -> GgufHeader:
-    """Read a GGUF's header.
+    """Read the header of a model.
 
     Args:
-        path: the file; one that was read before and has not changed since is not read again.
+        path: its GGUF, or any part of it; a file that was read before and has not changed since is not read again.
 
     Raises:
-        ModelNotFound: it cannot be opened.
-        ModelCorrupt: it is no GGUF, or it is shorter than its header says.
+        ModelNotFound: it, or one of its parts, cannot be opened.
+        ModelCorrupt: it is no GGUF, shorter than its header says, or no language model.
 
     Source: llama.cpp logs the same numbers at ``-lv 4``.
     """
     file = Path(path)
     try:
-        status = file.stat()
-        return _read(file, status.st_size, status.st_mtime_ns)
+        parts = [read_gguf(part) for part in _parts(file, read_gguf(file))]
     except OSError as error:
         raise ModelNotFound(_("{path} cannot be read: {reason}.").format(path=path, reason=error.strerror)) from None
+    return header_of(file, parts)
 
 
-@lru_cache(maxsize=16)
-def _read(path: Path, size: int, _changed: int) -> GgufHeader:
+def header_of(file: Path, parts: list[GgufFile]) -> GgufHeader:
+    """The model's header from those of its files.
+
+    Args:
+        file: what to call the model in a message.
+        parts: the headers of all its files, in order.
+
+    Raises:
+        ModelCorrupt: it is no language model, or its entries make no sense.
+    """
+    check_language_model(file, parts[0].facts)
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            if data[:4] != b"GGUF":
-                raise ModelCorrupt(
-                    _("{path} is no GGUF file (it does not begin with GGUF); llama.cpp needs one.").format(path=path)
-                )
-            header, end = _parse(_Reader(data))
-    except (ValueError, KeyError, struct.error, OverflowError) as error:
-        raise ModelCorrupt(
-            _("The header of {path} cannot be read; download the file again.").format(path=path), details=repr(error)
-        ) from None
-    if end > size:
-        raise ModelCorrupt(
-            _("{path} is cut short ({size} bytes of {end}); download it again.").format(path=path, size=size, end=end)
-        )
+        return _header(parts)
+    except (ValueError, OverflowError) as error:
+        raise unreadable(file, error) from None
+
+
+def text_model_header(path: str | os.PathLike[str]) -> GgufHeader:
+    """The header of a model that is to generate text.
+
+    Raises:
+        ModelNotFound, ModelCorrupt: as ``gguf_header``.
+        ModelError: it is one for embeddings or reranking, or an encoder.
+    """
+    header = gguf_header(path)
+    if not header.writes_text:
+        raise ModelError(no_writer_message(Path(path), header.pooling, header.architecture))
     return header
 
 
-def _parse(reader: _Reader) -> tuple[GgufHeader, int]:
-    """The header, and where the file must end at the earliest."""
-    reader.at = 4
-    version = reader.scalar("I")
-    if version not in (2, 3):
-        raise ValueError(f"version {version}")
-    tensors, entries = reader.count(MOST_ENTRIES), reader.count(MOST_ENTRIES)
-    facts: dict[str, Any] = {}
-    for _entry in range(entries):
-        key = reader.string()
-        facts[key] = reader.value(reader.scalar("I"))
-    end, weights = 0, 0
-    for _tensor in range(tensors):
-        nbytes, offset = _tensor_info(reader)
-        weights += nbytes
-        end = max(end, offset + nbytes)
-    alignment = _number(facts, "general.alignment", 32) or 32
-    start = -(-reader.at // alignment) * alignment
-    return _header(facts, tensors, weights), start + end
+def _parts(file: Path, content: GgufFile) -> list[Path]:
+    """All files of the model."""
+    count = content.facts.get("split.count", 0)
+    if not isinstance(count, int) or count <= 1:
+        return [file]
+    names = part_names(file.name)
+    if len(names) != count:
+        raise ModelCorrupt(
+            _(
+                "{path} is one of {count} parts of a model, which llama.cpp finds by their names; rename it to end in"
+                " -00001-of-{count:05d}.gguf (or its own number), and keep it in the folder of the others."
+            ).format(path=file, count=count)
+        )
+    paths = [file.with_name(name) for name in names]
+    for number, part in enumerate(paths, start=1):
+        if not part.is_file():
+            raise ModelNotFound(
+                _("{part}, part {number} of {count} of this model, is missing in {folder}; download it, too.").format(
+                    part=part.name, number=number, count=count, folder=part.parent
+                )
+            )
+    return paths
 
 
-def _tensor_info(reader: _Reader) -> tuple[int, int]:
-    """Size and offset of the next tensor, in bytes; a type newer than this table counts as nothing."""
-    reader.string()
-    dimensions, values = reader.scalar("I"), 1
-    if dimensions > MOST_DIMENSIONS:
-        raise ValueError(f"{dimensions} dimensions")
-    for _dimension in range(dimensions):
-        values *= reader.scalar("Q")
-    per_block, block_bytes = BLOCKS.get(reader.scalar("I"), (1, 0))
-    return values // per_block * block_bytes, int(reader.scalar("Q"))
-
-
-def _number(facts: dict[str, Any], key: str, default: int = 0) -> int:
+def _number(facts: Mapping[str, Fact], key: str, default: int = 0) -> int:
     value = facts.get(key, default)
-    if isinstance(value, _Array):
-        return max(value.integers, default=default)
+    if isinstance(value, GgufArray):
+        return max(value.values, default=default)
     return int(value)
 
 
-def _header(facts: dict[str, Any], tensors: int, weights_bytes: int) -> GgufHeader:
+def _header(parts: list[GgufFile]) -> GgufHeader:
+    facts = parts[0].facts
+    described = {name: tensor for part in parts for name, tensor in part.by_tensor.items()}
+    sizes = [tensor.nbytes for tensor in described.values()]
     architecture = str(facts["general.architecture"])
 
     def number(key: str, default: int = 0) -> int:
@@ -220,8 +184,8 @@ def _header(facts: dict[str, Any], tensors: int, weights_bytes: int) -> GgufHead
 
     embedding, heads = number("embedding_length"), number("attention.head_count")
     per_head = embedding // heads if heads else 0
-    tokens = facts.get("tokenizer.ggml.tokens")
-    file_type = _number(facts, "general.file_type", -1)
+    tokens, merges = facts.get("tokenizer.ggml.tokens"), facts.get("tokenizer.ggml.merges")
+    kept = {key: value for key, value in facts.items() if not key.startswith("tokenizer.")}
     return GgufHeader(
         name=str(facts.get("general.name", "")),
         architecture=architecture,
@@ -233,8 +197,14 @@ def _header(facts: dict[str, Any], tensors: int, weights_bytes: int) -> GgufHead
         key_length=number("attention.key_length", per_head),
         value_length=number("attention.value_length", per_head),
         context_length=number("context_length"),
-        vocabulary=tokens.length if isinstance(tokens, _Array) else number("vocab_size"),
-        tensors=tensors,
-        weights_bytes=weights_bytes,
-        file_type=FILE_TYPES.get(file_type, ""),
+        vocabulary=tokens.length if isinstance(tokens, GgufArray) else number("vocab_size"),
+        tensors=len(described),
+        weights_bytes=None if None in sizes else sum(filter(None, sizes)),
+        file_type=FILE_TYPES.get(_number(facts, "general.file_type", -1), ""),
+        parts=len(parts),
+        pooling=POOLING.get(number("pooling_type", -1), ""),
+        chat_template="tokenizer.chat_template" in facts,
+        merges=merges.length if isinstance(merges, GgufArray) else 0,
+        by_tensor=MappingProxyType(described),
+        facts=MappingProxyType(kept),
     )

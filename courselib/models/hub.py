@@ -4,7 +4,8 @@ huggingface_hub shows progress and goes on where a connection broke, but only wi
 the partial file when a call fails, so that a gigabyte begins at zero after a cancelled cell. We therefore fill the
 cache's blob ourselves, with the same ``http_get`` and under the same lock, keep the partial file, and put it in place
 once its SHA-256 is right; ``hf_hub_download`` then finds the blob and does the rest. Plain HTTP is used, not Xet,
-which cannot go on where it stopped.
+which cannot go on where it stopped; the price is Xet's speed on fast lines. Where a later huggingface_hub has no such
+``http_get`` any more, its own download is used as it is.
 """
 
 from __future__ import annotations
@@ -12,17 +13,18 @@ from __future__ import annotations
 import errno
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from courselib.errors import DownloadFailed
+from courselib.errors import DownloadFailed, ModelError, ModelNotFound, SettingsError
 from courselib.i18n import _
-from courselib.models.cache import is_verified, sha256
+from courselib.models.cache import is_verified, no_home_message, sha256
+from courselib.models.locks import locked
+from courselib.models.parts import part_names
 
 if TYPE_CHECKING:
     from huggingface_hub import HfFileMetadata
@@ -51,8 +53,17 @@ class HubFile:
         return f"{self.repo}:{self.file}"
 
 
+def _parts(place: HubFile) -> list[HubFile]:
+    return [replace(place, file=name) for name in part_names(place.file)]
+
+
 def find(place: HubFile) -> Path | None:
-    """The file in the hub's cache, if it is there and its checksum is right."""
+    """The file in the hub's cache (of a model in parts: the first), if all is there and its checksum is right."""
+    paths = [_find(part) for part in _parts(place)]
+    return paths[0] if None not in paths else None
+
+
+def _find(place: HubFile) -> Path | None:
     path = _cached(place)
     # A file in the cache links to a blob that is named by its entity tag.
     tag = path.resolve().name if path else ""
@@ -72,63 +83,101 @@ def _cached(place: HubFile) -> Path | None:
 
 
 def fetch(place: HubFile) -> Path:
-    """Download a file from the hub, going on where an earlier download stopped.
+    """Download a file from the hub, or all parts of a model, going on where an earlier download stopped.
+
+    Returns:
+        The file, or the first part.
 
     Raises:
         ModelNotFound: no such repository or file, or one that wants a token.
         DownloadFailed: no network, no space, or what came is damaged.
+        SettingsError: there is no folder to keep it in.
     """
+    from huggingface_hub import constants
+    from huggingface_hub.errors import RemoteEntryNotFoundError
+
+    from courselib.models.hub_errors import explained
+
+    if constants.HF_HUB_CACHE.startswith("~"):
+        raise SettingsError(no_home_message("HF_HOME"))
+    paths = []
+    for part in _parts(place):
+        with explained(place.repo, part.file):
+            try:
+                paths.append(_find(part) or _fetch(part))
+            except RemoteEntryNotFoundError:
+                if message := _near_message(part):
+                    raise ModelNotFound(message) from None
+                raise
+    return paths[0]
+
+
+def _near_message(place: HubFile) -> str | None:
+    from courselib.models.hub_listing import near_name, repository_files
+
+    near = None
+    with suppress(ModelError):  # no list, no hint
+        near = near_name(place.file, repository_files(place.repo, place.revision))
+    if near is None:
+        return None
+    text = _("The repository {repo} has no file {file}; did you mean {repo}:{near}?")
+    return text.format(repo=place.repo, file=place.file, near=near)
+
+
+def _fetch(place: HubFile) -> Path:
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
-    with _explained(place):
-        metadata = get_hf_file_metadata(hf_hub_url(place.repo, place.file, revision=place.revision))
-        tag = metadata.etag or ""
-        if place.sha256 not in (None, tag):
-            raise DownloadFailed(
-                _("{place} on the hub is not the file that the course expects (its checksum is another).").format(
-                    place=place
-                )
+    metadata = get_hf_file_metadata(hf_hub_url(place.repo, place.file, revision=place.revision))
+    tag = metadata.etag or ""
+    if place.sha256 not in (None, tag):
+        raise DownloadFailed(
+            _("{place} on the hub is not the file that the course expects (its checksum is another).").format(
+                place=place
             )
-        if damaged := _cached(place):
-            click.echo(_("{file} is damaged; fetching it again.").format(file=damaged.name), err=True)
-            damaged.resolve().unlink(missing_ok=True)
-            damaged.unlink(missing_ok=True)
-        if SHA256.fullmatch(tag):
-            _fill_blob(place, metadata, tag)
-        return Path(hf_hub_download(place.repo, place.file, revision=place.revision))
+        )
+    if damaged := _cached(place):
+        click.echo(_("{file} is damaged; fetching it again.").format(file=damaged.name), err=True)
+        damaged.resolve().unlink(missing_ok=True)
+        damaged.unlink(missing_ok=True)
+    filled = bool(SHA256.fullmatch(tag)) and _try_to_fill_blob(place, metadata, tag)
+    path = Path(hf_hub_download(place.repo, place.file, revision=place.revision))
+    if SHA256.fullmatch(tag) and not filled and not is_verified(path, tag):
+        path.resolve().unlink(missing_ok=True)
+        raise _damaged(place)
+    return path
 
 
-@contextmanager
-def _explained(place: HubFile) -> Iterator[None]:
-    from courselib.models.hub_errors import TO_EXPLAIN, explain
+def _damaged(place: HubFile) -> DownloadFailed:
+    return DownloadFailed(
+        _("{place} arrived damaged (its checksum is wrong) and was removed; download it again.").format(place=place)
+    )
 
+
+def _try_to_fill_blob(place: HubFile, metadata: HfFileMetadata, tag: str) -> bool:
+    """Fill the cache's blob; False where this huggingface_hub has not what that takes."""
     try:
-        yield
-    except TO_EXPLAIN as error:
-        raise explain(error, place.repo, place.file) from None
+        _fill_blob(place, metadata, tag)
+    except (ImportError, TypeError):
+        return False
+    return True
 
 
 def _fill_blob(place: HubFile, metadata: HfFileMetadata, tag: str) -> None:
     from huggingface_hub import constants
     from huggingface_hub.file_download import repo_folder_name
-    from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
 
     cache, folder = Path(constants.HF_HUB_CACHE), repo_folder_name(repo_id=place.repo, repo_type="model")
     blob, lock = cache / folder / "blobs" / tag, cache / ".locks" / folder / f"{tag}.lock"
     blob.parent.mkdir(parents=True, exist_ok=True)
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with WeakFileLock(lock):
+    with locked(lock, place.file):
         if is_verified(blob, tag):  # another process was faster, or the same file is in another commit
             return
         partial = blob.with_name(f"{tag}.partial")
         _go_on(place, metadata, partial)
         if sha256(partial) != tag:
             partial.unlink()
-            raise DownloadFailed(
-                _("{place} arrived damaged (its checksum is wrong) and was removed; download it again.").format(
-                    place=place
-                )
-            )
+            raise _damaged(place)
         partial.replace(blob)
 
 
@@ -151,6 +200,9 @@ def _go_on(place: HubFile, metadata: HfFileMetadata, partial: Path) -> None:
     try:
         with partial.open("ab") as file:
             http_get(url, file, resume_size=have, headers=headers, expected_size=metadata.size, displayed_filename=name)
+    except TypeError:  # another http_get than this one knows: what was kept is of no use
+        partial.unlink(missing_ok=True)
+        raise
     except OSError as error:
         if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
             partial.unlink(missing_ok=True)  # a full disk hurts everything else that runs

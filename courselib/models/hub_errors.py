@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import errno
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 
 from huggingface_hub import constants, errors
 
 from courselib.errors import CourseError, DownloadFailed, ModelNotFound
 from courselib.i18n import _
+from courselib.models.proxy import proxy_message
 
 # What huggingface_hub and the file system raise; anything else is a fault of ours and is not dressed up.
-TO_EXPLAIN = (
+_OF_THE_HUB = (
     OSError,
     errors.HTTPError,  # type: ignore[attr-defined]  # that of httpx or its successor, whichever the hub's client uses
     errors.HFValidationError,
 )
+# The hub's client raises the last two for a proxy that it cannot use.
+TO_EXPLAIN = (*_OF_THE_HUB, ValueError, ImportError)
+SOCKS_PACKAGE = "socksio"
 STORING = frozenset(
     number
     for name in ("ENOSPC", "EDQUOT", "EFBIG", "EACCES", "EPERM", "EROFS")
@@ -23,8 +30,27 @@ STORING = frozenset(
 )
 
 
+@contextmanager
+def explained(repo: str, file: str) -> Iterator[None]:
+    """Explain what goes wrong inside."""
+    try:
+        yield
+    except TO_EXPLAIN as error:
+        raise explain(error, repo, file) from None
+
+
 def explain(error: Exception, repo: str, file: str) -> CourseError:
-    """The error to raise in place of ``error``, which is kept in its details."""
+    """The error to raise in place of ``error``, which is kept in its details.
+
+    Raises:
+        ValueError, ImportError: ``error`` itself, where it is a fault of ours.
+    """
+    # Not JSON at all is what a network's sign-in page answers.
+    of_the_hub = isinstance(error, (*_OF_THE_HUB, json.JSONDecodeError))
+    if not of_the_hub:
+        if (message := proxy_message(SOCKS_PACKAGE)) is None:
+            raise error
+        return DownloadFailed(message, details=f"{type(error).__name__}: {error}")
     kind, text = _kind_and_text(error)
     folder = constants.HF_HUB_CACHE
     reason = getattr(error, "strerror", None) or str(error)
@@ -39,13 +65,13 @@ def _status(error: Exception) -> int:
 def _kind_and_text(error: Exception) -> tuple[type[CourseError], str]:
     if constants.HF_HUB_OFFLINE:
         return DownloadFailed, _(
-            "{repo}:{file} is not on this machine, and HF_HUB_OFFLINE forbids to fetch it: unset that, or use"
+            "{repo}:{file} is not on this machine, and HF_HUB_OFFLINE forbids downloads: unset it, or use"
             " smollm2-135m, which needs no hub."
         )
     if isinstance(error, errors.HfHubHTTPError):
         return _refused(error)
     if isinstance(error, errors.HFValidationError):
-        return ModelNotFound, _("{repo} is no name of a repository; write owner/repository:file.")
+        return ModelNotFound, _("{repo} is not the name of a repository; write owner/repository:file.")
     if isinstance(error, OSError) and error.errno in STORING:
         return DownloadFailed, _(
             "{repo}:{file} cannot be stored in {folder}: {reason}. Make room, or set HF_HOME to another folder."

@@ -11,17 +11,24 @@ from courselib.errors import ModelNotFound
 from courselib.i18n import _
 from courselib.models import bundled, hub
 from courselib.models.catalogue import CATALOGUE, Model, ModelRow
-from courselib.models.header import gguf_header
+from courselib.models.header import GgufHeader, gguf_header
 from courselib.models.hub import HubFile
+from courselib.models.hub_listing import HubChoice, cached_file, listed_file, near_name
+from courselib.models.parts import part_names
 
-HUB_PLACE = re.compile(r"(?:hf:)?(?P<repo>[\w.-]+/[\w.-]+):(?P<file>[\w./-]+)")
+# A name that ends in .gguf and has no colon is a path.
+HUB_PLACE = re.compile(
+    r"(?:hf:)?(?P<repo>\w[\w.-]*/[\w.-]+?(?<!\.gguf))(?::(?P<wanted>.+))?", re.DOTALL | re.IGNORECASE
+)
 
 
 def resolve(model: str | os.PathLike[str]) -> Path:
-    """A GGUF file for ``model``, downloaded if need be.
+    """A GGUF file for ``model``, downloaded if need be; of a model in several files the first.
 
     Args:
-        model: a catalogue name, ``owner/repository:file`` on the hub, or a path.
+        model: a catalogue name; on the hub ``owner/repository:file``, ``owner/repository:Q4_K_M`` (the file of that
+            quantisation) or ``owner/repository`` (its only one, or Q4_K_M); or a path. Any part of a model in several
+            files stands for all.
 
     Raises:
         ModelNotFound: there is no such model.
@@ -29,8 +36,9 @@ def resolve(model: str | os.PathLike[str]) -> Path:
         DownloadFailed: it could not be fetched.
     """
     path = (_find(model) or _fetch(model)).absolute()
-    gguf_header(path)  # refuses what is no GGUF, or cut short, before an engine sees it
-    return path
+    # Refuses what is no model, or not whole, before an engine sees it.
+    header = gguf_header(path)
+    return path.with_name(part_names(path.name)[0]) if header.parts > 1 else path
 
 
 def locate(model: str | os.PathLike[str]) -> Path:
@@ -41,6 +49,27 @@ def locate(model: str | os.PathLike[str]) -> Path:
             _("{model} is not on this machine; get it with: courselib models get {model}").format(model=model)
         )
     return path
+
+
+def read_header(model: str | os.PathLike[str]) -> GgufHeader:
+    """A model's header, whether the model is on this machine or only on the hub; downloads no weights.
+
+    Args:
+        model: as for ``resolve``.
+
+    Raises:
+        ModelNotFound, ModelCorrupt, DownloadFailed: as for ``resolve``.
+    """
+    from courselib.models.hub_header import hub_header
+
+    if path := _find(model):
+        return gguf_header(path)
+    place = _hub_place(os.fspath(model))
+    if place is None:  # bundled, and not unpacked yet
+        return gguf_header(resolve(model))
+    if isinstance(place, HubChoice):
+        place = HubFile(place.repo, listed_file(place), place.revision)
+    return hub_header(place)
 
 
 def list_models() -> list[ModelRow]:
@@ -57,6 +86,9 @@ def _find(model: str | os.PathLike[str]) -> Path | None:
     if (known := _known(text)) and known.bundled:
         return bundled.find(known)
     place = _hub_place(text)
+    if isinstance(place, HubChoice):
+        file = cached_file(place)
+        return hub.find(HubFile(place.repo, file, place.revision)) if file else None
     return hub.find(place) if place else _local_file(text)
 
 
@@ -66,15 +98,20 @@ def _fetch(model: str | os.PathLike[str]) -> Path:
         return bundled.fetch(known)
     place = _hub_place(text)
     assert place is not None, "a local file was found or refused before"
+    if isinstance(place, HubChoice):
+        place = HubFile(place.repo, listed_file(place), place.revision)
     return hub.fetch(place)
 
 
-def _hub_place(text: str) -> HubFile | None:
+def _hub_place(text: str) -> HubFile | HubChoice | None:
     if known := _known(text):
         return HubFile(known.repo, known.file, known.revision, known.sha256)
     found = HUB_PLACE.fullmatch(text)
     # os.path's version says no where Path's raises, for a name that is too long
-    return HubFile(found["repo"], found["file"]) if found and not os.path.exists(text) else None  # noqa: PTH110
+    if not found or os.path.exists(text):  # noqa: PTH110
+        return None
+    wanted = found["wanted"] or ""
+    return (HubFile if wanted.lower().endswith(".gguf") else HubChoice)(found["repo"], wanted)
 
 
 def _local_file(text: str) -> Path:
@@ -91,24 +128,28 @@ def _local_file(text: str) -> Path:
             _("The file {path} may not be read; change its permissions (chmod +r) or copy it.").format(path=text)
         ) from None
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: the home of an unknown ~user
-        raise ModelNotFound(_("{path!r} is no path of a file: {reason}.").format(path=text, reason=error)) from None
+        raise ModelNotFound(_("{path!r} is not a file's path: {reason}.").format(path=text, reason=error)) from None
 
 
 def _directory_message(path: Path) -> str:
     inside = sorted(file.name for file in path.glob("*.gguf"))
     if inside:
         return _("{path} is a folder; name a file in it, such as {file}.").format(path=path, file=inside[0])
-    return _("{path} is a folder without a GGUF file; llama.cpp wants the path of one.").format(path=path)
+    return _("{path} is a folder without a GGUF file; llama.cpp needs the path of one.").format(path=path)
 
 
 def _missing_message(text: str) -> str:
     names = [model.name for model in CATALOGUE]
     if os.sep in text or text.endswith(".gguf"):
+        path = Path(text).expanduser()
+        near = near_name(path.name, [file.name for file in path.parent.glob("*.gguf")])
+        if near:
+            return _("There is no file {path}; did you mean {near}?").format(path=text, near=path.with_name(near))
         return _(
             "There is no file {path}; check the path, or use one of {names}, or owner/repository:file on the hub."
         ).format(path=text, names=", ".join(names))
-    near = difflib.get_close_matches(text.lower(), names, n=1, cutoff=0.5)
-    hint = _(" Did you mean {near}?").format(near=near[0]) if near else ""
+    close = difflib.get_close_matches(text.lower(), names, n=1, cutoff=0.5)
+    hint = _(" Did you mean {near}?").format(near=close[0]) if close else ""
     return (
         _(
             "There is no model {name!r}; use one of {names}, a path to a GGUF, or owner/repository:file on the hub."

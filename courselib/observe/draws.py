@@ -12,7 +12,7 @@ from courselib.controls.routes import ROUTES
 from courselib.engines.server import Server
 from courselib.errors import SettingsError
 from courselib.i18n import _
-from courselib.observe.logits import ask, tokens_of
+from courselib.observe.logits import ask, library_tokens, tokens_of
 
 if TYPE_CHECKING:
     from llama_cpp import Llama
@@ -40,7 +40,7 @@ def draw(engine: Server | Llama, prompt: str, controls: Controls, n: int, **more
         RequestError: the engine's answer.
     """
     if n < 1:
-        raise SettingsError(_("n is {n}; draw one token at least.").format(n=n))
+        raise SettingsError(_("n is {n}; draw at least one token.").format(n=n))
     single = controls.with_(seed=None, max_tokens=1, n=None, logprobs=None, stop=None)
     if not isinstance(engine, Server):
         return _from_library(engine, prompt, single, n)
@@ -104,8 +104,8 @@ def _from_library(llm: Llama, prompt: str, controls: Controls, n: int) -> Iterat
     arguments.pop("max_tokens")
     sampling = {names.get(name, name): value for name, value in arguments.items()}
     processors = _bias(biases) if biases else None
-    llm.reset()  # type: ignore[no-untyped-call]
-    llm.eval(llm.tokenize(prompt.encode(), add_bos=False, special=True))
+    llm.reset()
+    llm.eval(library_tokens(llm, prompt))
     # Its sampler of the last answer would count the draws as if they were one text, and a fixed seed repeat one draw.
     llm._sampler = None
     seed, llm._seed = llm._seed, BY_CHANCE

@@ -10,28 +10,42 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import weakref
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from courselib.engines.connection import Connection
+from courselib.engines.refusals import refusal
 from courselib.engines.server import Server
 from courselib.errors import PromptTooLong, RequestRefused, SettingsError, Unreachable
 from courselib.i18n import _
+from courselib.sampling.candidates import LogProbabilities
 
 if TYPE_CHECKING:
+    import httpx
     from llama_cpp import Llama
 
+# Keeps what breaks a request off, to call it from another thread.
+BreaksOff: TypeAlias = Callable[[Callable[[], None]], None]
 # TGI's own limit (``--max-top-n-tokens``).
 TGI_TOP = 5
 # What log-probabilities of a whole vocabulary, told as float32, may miss 1 by.
 NORMALISED = 1e-2
 # A whole vocabulary takes half a second to write, more on a busy machine.
 TIMEOUT_S = 120.0
+# As many of the likeliest as there are tokens: llama.cpp tells as many as it has.
+WHOLE_VOCABULARY = 1 << 20
 # A bias that makes any token the likeliest.
 FORCE = 10_000
+# Of a server: the tokens of a full stop and of a comma, and each token's bytes. A walk asks for thousands of rows.
+_marks: weakref.WeakKeyDictionary[Server, tuple[int, ...]] = weakref.WeakKeyDictionary()
+_pieces: weakref.WeakKeyDictionary[Server, tuple[bytes, ...]] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +67,8 @@ class NextToken:
 
     @property
     def logits(self) -> NDArray[np.float64]:
-        """For ``courselib.sampling``: raw logits, or log-probabilities where ``offset`` is None."""
-        return self.logprobs + (self.offset or 0.0)
+        """For ``courselib.sampling``: raw logits, or ``LogProbabilities`` where ``offset`` is None."""
+        return LogProbabilities.of(self.logprobs) if self.offset is None else self.logprobs + self.offset
 
     @property
     def remainder(self) -> float:
@@ -85,8 +99,18 @@ def next_token(engine: Server | Llama, prompt: str | tuple[int, ...]) -> NextTok
     return _from_tgi(engine, prompt)
 
 
-def tokens_of(server: Server, prompt: str | tuple[int, ...]) -> tuple[int, ...]:
+def pieces_of(server: Server) -> tuple[bytes, ...]:
+    """Every token's bytes, of a llama.cpp server, which is asked for them once; raises as ``next_token``."""
+    return _pieces.get(server) or next_token(server, ".").pieces
+
+
+def tokens_of(server: Server, prompt: str | tuple[int, ...], *, special: bool = True) -> tuple[int, ...]:
     """Ids of a prompt's tokens as the server itself makes them for completions; ids are given back as they are.
+
+    Args:
+        server: whose model's tokens.
+        prompt: text, special tokens in it recognised; or ids.
+        special: whether the model's own tokens are added, such as BOS before the first; TGI always adds them.
 
     Raises:
         RequestRefused, Unreachable: the server's answer.
@@ -94,29 +118,38 @@ def tokens_of(server: Server, prompt: str | tuple[int, ...]) -> tuple[int, ...]:
     if not isinstance(prompt, str):
         return prompt
     if server.engine_name == "llama.cpp":
-        asked = {"content": prompt, "add_special": True, "parse_special": True}
+        asked = {"content": prompt, "add_special": special, "parse_special": True}
         return tuple(ask(server, "/tokenize", asked)["tokens"])
     if server.engine_name == "vllm":
-        return tuple(ask(server, "/tokenize", {"model": server.model, "prompt": prompt})["tokens"])
+        body = {"model": server.model, "prompt": prompt, "add_special_tokens": special}
+        return tuple(ask(server, "/tokenize", body)["tokens"])
     return tuple(token["id"] for token in ask(server, "/tokenize", {"inputs": prompt}))
 
 
-def templated(server: Server, messages: list[dict[str, str]]) -> str:
-    """A conversation as the server's chat template writes it, up to where the answer begins.
+def templated(server: Server, messages: list[dict[str, str]]) -> tuple[int, ...]:
+    """Ids of a conversation's tokens as the server's chat template writes it, up to where the answer begins.
+
+    Ids, since a text that begins with BOS would get a second one where it is made tokens.
 
     Raises:
         RequestRefused, Unreachable: the server's answer.
     """
     if server.engine_name == "llama.cpp":
-        return str(ask(server, "/apply-template", {"messages": messages})["prompt"])
+        # It has taken off a BOS that its tokenizer adds.
+        return tokens_of(server, str(ask(server, "/apply-template", {"messages": messages})["prompt"]))
     if server.engine_name == "vllm":
-        tokens = ask(server, "/tokenize", {"model": server.model, "messages": messages})["tokens"]
-        return str(ask(server, "/detokenize", {"model": server.model, "tokens": tokens})["prompt"])
-    return str(ask(server, "/chat_tokenize", {"messages": messages})["templated_text"])
+        return tuple(ask(server, "/tokenize", {"model": server.model, "messages": messages})["tokens"])
+    return tuple(token["id"] for token in ask(server, "/chat_tokenize", {"messages": messages})["tokenize_response"])
 
 
-def ask(server: Server, path: str, body: dict[str, Any] | None = None) -> Any:
+def ask(server: Server, path: str, body: dict[str, Any] | None = None, *, breaks_off: BreaksOff | None = None) -> Any:
     """POST a body to a server, or GET where there is none; gives the answer's JSON.
+
+    Args:
+        server: who is asked.
+        path: the route.
+        body: what is sent.
+        breaks_off: is given, before the request, what breaks it off from another thread; it then ends as Unreachable.
 
     Raises:
         PromptTooLong, RequestRefused: it says no.
@@ -124,8 +157,14 @@ def ask(server: Server, path: str, body: dict[str, Any] | None = None) -> Any:
     """
     import httpx
 
+    # llama.cpp's router has several models, and must be told which one is meant.
+    named = {"model": server.model} if server.engine_name == "llama.cpp" else {}
     try:
-        answer = server.http.request("GET" if body is None else "POST", path, json=body, timeout=TIMEOUT_S)
+        with _client(server, breaks_off) as http:
+            if body is None:
+                answer = http.get(path, params=named, timeout=TIMEOUT_S)
+            else:
+                answer = http.post(path, json={**named, **body}, timeout=TIMEOUT_S)
     except httpx.HTTPError as error:
         server.check()
         raise Unreachable(
@@ -133,29 +172,48 @@ def ask(server: Server, path: str, body: dict[str, Any] | None = None) -> Any:
         ) from None
     if answer.status_code == 200:
         return answer.json()
-    if any(words in answer.text for words in ("exceed_context_size", "maximum context length", "must have less than")):
-        raise PromptTooLong(
-            _("The prompt does not fit into the server's context; shorten it, or start the server with more."),
-            details=answer.text,
-        )
     server.check()
-    raise RequestRefused(
-        _("{engine} refuses the request ({code}); its words are in the details.").format(
-            engine=server.engine_name, code=answer.status_code
-        ),
-        details=answer.text,
-    )
+    raise refusal(answer.status_code, _json(answer), f"{answer.status_code} {answer.reason_phrase}", answer.text)
+
+
+@contextlib.contextmanager
+def _client(server: Server, breaks_off: BreaksOff | None) -> Iterator[httpx.Client]:
+    """The server's own client, or one of its own for a request that can be broken off."""
+    if breaks_off is None:
+        yield server.http
+        return
+    connection = Connection()
+    breaks_off(connection.close)
+    with server.new_client(TIMEOUT_S) as http:
+        http.event_hooks = {"request": [connection.watch]}
+        yield http
+
+
+def _json(answer: httpx.Response) -> Any:
+    """What an answer holds; ``None`` where that is no JSON."""
+    try:
+        return answer.json()
+    except ValueError:
+        return None
+
+
+def library_tokens(llm: Llama, prompt: str) -> list[int]:
+    """Ids of a prompt's tokens as the library makes them for completions, and as llama.cpp's server does.
+
+    ``add_bos`` adds a BOS only where the model wants one (llama-cpp-python 0.3.36, llama_tokenize's add_special).
+    """
+    return list(llm.tokenize(prompt.encode(), add_bos=True, special=True))
 
 
 def _from_library(llm: Llama, prompt: str | tuple[int, ...]) -> NextToken:
-    tokens = llm.tokenize(prompt.encode(), add_bos=False, special=True) if isinstance(prompt, str) else list(prompt)
+    tokens = library_tokens(llm, prompt) if isinstance(prompt, str) else list(prompt)
     if len(tokens) >= llm.n_ctx():
         raise PromptTooLong(
-            _("The prompt has {n} tokens, but the context only {context}; shorten it.").format(
+            _("The prompt has {n} tokens, but the context holds only {context}; shorten the prompt.").format(
                 n=len(tokens), context=llm.n_ctx()
             )
         )
-    llm.reset()  # type: ignore[no-untyped-call]
+    llm.reset()
     llm.eval(tokens)
     # A name with an underscore; the public one, ``scores``, holds all positions' logits and 1.6 GB at 8192 tokens.
     logits = np.array(llm._ctx.get_logits_ith(-1)[: llm.n_vocab()], dtype=np.float64)
@@ -165,21 +223,39 @@ def _from_library(llm: Llama, prompt: str | tuple[int, ...]) -> NextToken:
 
 def _from_llama_cpp(server: Server, prompt: str | tuple[int, ...]) -> NextToken:
     tokens = tokens_of(server, prompt)
-    vocabulary = ask(server, "/v1/models")["data"][0]["meta"]["n_vocab"]
     # A token that ends within a character is held back, with all that is told of it: one that does not is forced, by a
     # bias of which these log-probabilities know nothing.
-    whole = next(token for token in (tokens_of(server, text)[-1] for text in (".", ",")) if token != tokens[-1])
+    whole = next(token for token in _marks_of(server) if token != tokens[-1])
     body = {
-        "prompt": tokens, "n_predict": 1, "temperature": 0, "n_probs": vocabulary, "cache_prompt": True,
+        "prompt": tokens, "n_predict": 1, "temperature": 0, "n_probs": WHOLE_VOCABULARY, "cache_prompt": True,
         "logit_bias": [[whole, FORCE]],
     }  # fmt: skip
     entries = ask(server, "/completion", body)["completion_probabilities"][0]["top_logprobs"]
-    logprobs = np.full(vocabulary, -np.inf)
-    pieces = [b""] * vocabulary
+    logprobs = np.full(len(entries), -np.inf)
+    pieces = [b""] * len(entries)
     for entry in entries:
         logprobs[entry["id"]] = entry["logprob"]
         pieces[entry["id"]] = bytes(entry["bytes"])
-    return NextToken(tokens, logprobs, _offset(server, tokens, whole, logprobs), tuple(pieces))
+    return NextToken(tokens, logprobs, _offset(server, tokens, whole, logprobs), _kept_once(server, tuple(pieces)))
+
+
+def _marks_of(server: Server) -> tuple[int, ...]:
+    found = _marks.get(server)
+    if found is None:
+        found = _marks[server] = tuple(_one_token(server, text) for text in (".", ","))
+    return found
+
+
+def _kept_once(server: Server, pieces: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """The pieces that were told before where they are the same, so that many rows share one vocabulary."""
+    if _pieces.get(server) != pieces:
+        _pieces[server] = pieces
+    return _pieces[server]
+
+
+def _one_token(server: Server, text: str) -> int:
+    """The last of a text's tokens, without what the model adds."""
+    return tokens_of(server, text, special=False)[-1]
 
 
 def _offset(server: Server, tokens: tuple[int, ...], whole: int, logprobs: NDArray[np.float64]) -> float:
@@ -233,7 +309,7 @@ def _from_vllm(server: Server, prompt: str | tuple[int, ...]) -> NextToken:
         if "logprobs" not in refused.details:
             raise
         raise SettingsError(
-            _("vLLM tells only a few log-probabilities unless it is started with max_logprobs=-1; start it so."),
+            _("vLLM returns only a few log-probabilities here; start it with max_logprobs=-1."),
             details=refused.details,
         ) from None
     told = answer["choices"][0]["logprobs"]["top_logprobs"][0]
@@ -246,7 +322,7 @@ def _from_vllm(server: Server, prompt: str | tuple[int, ...]) -> NextToken:
 
 def _from_tgi(server: Server, prompt: str | tuple[int, ...]) -> NextToken:
     if not isinstance(prompt, str):
-        raise SettingsError(_("TGI takes text and no ids of tokens; give it text."))
+        raise SettingsError(_("TGI takes text, not token ids; give it text."))
     tokens = tokens_of(server, prompt)
     parameters = {"max_new_tokens": 1, "details": True, "do_sample": False, "top_n_tokens": TGI_TOP}
     details = ask(server, "/generate", {"inputs": prompt, "parameters": parameters})["details"]

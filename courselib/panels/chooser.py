@@ -8,33 +8,28 @@ from typing import Any
 import ipywidgets as widgets
 import traitlets
 
-from courselib import choosing
-from courselib.choosing import QUESTIONS, Needs, Verdict
-from courselib.choosing_facts import SOURCES, Fact, Other
-from courselib.i18n import _, ngettext
+from courselib.choosing import choose
+from courselib.choosing.choose import QUESTIONS, Needs, Verdict
+from courselib.choosing.facts import SOURCES, Fact, Other
+from courselib.i18n import N_, _, ngettext
 from courselib.panels.base import Panel, escape
 from courselib.panels.code_fold import CodeFold
+from courselib.panels.fields import Choice, Flag, fields_of
 
-WIDE = {"description_width": "110px"}
-STYLE = """<style>
-.cl-chooser ol { margin: 4px 0 8px; padding-left: 1.6em; }
-.cl-chooser ol > li { margin: 8px 0; }
-.cl-chooser ol > li::marker { font-weight: 600; }
-.cl-chooser ul { list-style: none; margin: 2px 0; padding: 0; }
-.cl-chooser ul li { display: grid; grid-template-columns: 2.2em 1fr; }
-.cl-chooser .cl-mark { font-weight: 700; white-space: nowrap; }
-.cl-chooser a { color: inherit; text-decoration: underline; text-underline-offset: 2px; }
-.cl-chooser .cl-out { opacity: .75; }
-</style>"""
+LABEL_WIDTH = "110px"
+
+
+def _question(question: str, label: str, help: str) -> Choice:
+    return Choice(list(QUESTIONS[question]), names=QUESTIONS[question], label=label, help=help)
 
 
 class Chooser(Panel):
     """Seven questions, and the three engines in the order that the answers give.
 
-    The trait ``needs`` holds the answers, ``ranking`` the engines, best first.
+    Each answer is a trait; ``needs`` holds all of them, ``ranking`` the engines, best first.
 
     Args:
-        answers: answers to begin with, as those of ``courselib.choosing.Needs``; the hardware is that of this machine.
+        answers: answers to begin with, as those of ``choosing.choose.Needs``; the hardware is that of this machine.
 
     Raises:
         SettingsError: an answer that there is not.
@@ -43,51 +38,62 @@ class Chooser(Panel):
     needs: Needs = traitlets.Any()  # type: ignore[assignment]
     ranking: tuple[Verdict, ...] = traitlets.Any(())  # type: ignore[assignment]
 
+    hardware = _question("hardware", N_("Hardware"), N_("what the engine will run on; preset to what this machine has"))
+    users = _question("users", N_("Users at once"), N_("how many requests come at the same time"))
+    api = _question("api", N_("API wanted"), N_("how your program will talk to the engine"))
+    model = _question("model", N_("Model"), N_("size of the model, which decides how much memory it needs"))
+    licence = _question("licence", N_("Licence"), N_("licence that the engine must have"))
+    offline = _question("offline", N_("Network"), N_("whether the machine can download"))
+    kubernetes = Flag(False, label="Kubernetes", help=N_("you run your servers on Kubernetes"))
+    prometheus = Flag(False, label="Prometheus", help=N_("you collect metrics with Prometheus"))
+    ray = Flag(False, label="Ray", help=N_("you share work among machines with Ray"))
+
     def __init__(self, **answers: Any) -> None:
-        super().__init__(_("Chooser"), "TGI, vLLM, llama.cpp", _("facts quoted or recorded; their weight is our own"))
-        needs = dataclasses.replace(choosing.needs_of_this_machine(), **answers)
-        self.fields = _fields(needs)
+        super().__init__(_("Chooser"), "TGI, vLLM, llama.cpp", _("facts quoted or recorded, weights by the course"))
+        needs = dataclasses.replace(choose.needs_of_this_machine(), **answers)
+        for question in QUESTIONS:
+            if question != "operations":
+                setattr(self, question, getattr(needs, question))
+        for operation in QUESTIONS["operations"]:
+            setattr(self, operation, operation in needs.operations)
+        fields = fields_of(Chooser)
+        self.inputs = {name: field.widget(self, label_width=LABEL_WIDTH) for name, field in fields.items()}
         self.code = CodeFold(title=_("Start it"))
         self.code.opened = True
         self.result = widgets.HTML()
         self.result.add_class("cl-chooser")
-        for field in self._all_fields():
-            field.observe(self._changed, "value")
-        grid = widgets.GridBox(
-            [field for name, field in self.fields.items() if name != "operations"],
-            layout=widgets.Layout(grid_template_columns="repeat(auto-fill, minmax(380px, 1fr))"),
-        )
-        checks = list(self.fields["operations"].values())
-        label = widgets.Label(
-            _("Operations"), layout={"width": WIDE["description_width"], "justify_content": "flex-end"}
-        )
-        self.lay_out(grid, widgets.HBox([label, *checks]), self.result, self.code)
+        self._arrange()
+        self.observe(self._changed, list(fields))
         self._changed()
 
-    def _all_fields(self) -> list[widgets.Widget]:
-        return [
-            field
-            for entry in self.fields.values()
-            for field in (entry.values() if isinstance(entry, dict) else [entry])
-        ]
+    def _arrange(self) -> None:
+        checks = [self.inputs[name] for name in QUESTIONS["operations"]]
+        lists = [each for each in self.inputs.values() if each not in checks]
+        for each in lists:
+            each.layout.width = "auto"
+        label = widgets.Label(_("Operations"), layout={"width": LABEL_WIDTH, "justify_content": "flex-end"})
+        operations = widgets.HBox([label, widgets.VBox(checks)])
+        body = widgets.Box([widgets.VBox([*lists, operations]), widgets.VBox([self.result, self.code])])
+        body.add_class("cl-body")
+        self.lay_out(body)
 
     def answers(self) -> dict[str, Any]:
         """The answers as ``Needs`` takes them."""
-        ticked = tuple(name for name, field in self.fields["operations"].items() if field.value)
-        given = {name: field.value for name, field in self.fields.items() if name != "operations"}
+        ticked = tuple(name for name in QUESTIONS["operations"] if getattr(self, name))
+        given = {question: getattr(self, question) for question in QUESTIONS if question != "operations"}
         return {**given, "operations": ticked}
 
     def _changed(self, _change: object = None) -> None:
         """An answer was given: rank anew."""
         self.needs = Needs(**self.answers())
-        self.ranking = choosing.rank(self.needs)
-        self.result.value = STYLE + _page(self.ranking, choosing.others(self.needs))
+        self.ranking = choose.rank(self.needs)
+        self.result.value = _page(self.ranking, choose.others(self.needs))
         best = self.ranking[0]
         self.set_state_text(
             _("none of the three fits") if best.ruled_out else _("best: {engine}").format(engine=best.title)
         )
         fitting = [verdict for verdict in self.ranking if not verdict.ruled_out]
-        self.code.programs = {verdict.title: choosing.launch_line(verdict.engine, self.needs) for verdict in fitting}
+        self.code.programs = {verdict.title: choose.launch_line(verdict.engine, self.needs) for verdict in fitting}
         self.code.selected = best.title if fitting else ""
         self.code.notes = self._notes()
 
@@ -96,7 +102,7 @@ class Chooser(Panel):
         if self.needs.model != "small" or self.needs.hardware == "gpus":
             notes.append(_("The model is the largest of this course; put your own in its place."))
         if self.needs.hardware == "gpus":
-            notes.append(_("Written for {n} GPUs.").format(n=choosing.EXAMPLE_GPUS))
+            notes.append(_("Written for {n} GPUs.").format(n=choose.EXAMPLE_GPUS))
         if self.needs.api == "tgi":
             notes.append(_('To try TGI\'s protocol without TGI: courselib.launch("tgi-gateway").'))
         return notes
@@ -106,51 +112,19 @@ class Chooser(Panel):
         lines = [super().as_table()]
         for question in QUESTIONS:
             given = ", ".join(_(QUESTIONS[question][answer]) for answer in self.needs.answers(question))
-            lines.append(f"{_question(question):<16}{given or '-'}")
+            lines.append(f"{self._label(question):<16}{given or '-'}")
         for place, verdict in enumerate(self.ranking, 1):
             lines.append(f"{place}. {verdict.title}: {_judgement(verdict)}")
             lines += [f"   {_mark(fact)} {_sentence(fact)} [{_(SOURCES[fact.source].title)}]" for fact in verdict.facts]
-        lines += [f"{_('Also')}: {other.name}, {_(other.text)}" for other in choosing.others(self.needs)]
+        lines += [f"{_('Also')}: {other.name}, {_(other.text)}" for other in choose.others(self.needs)]
         return "\n".join([*lines, "", self.code.programs.get(self.code.selected, "")]).rstrip()
+
+    def _label(self, question: str) -> str:
+        return str(self.inputs[question].description) if question in self.inputs else _("Operations")
 
     def __repr__(self) -> str:
         # Fixed, and not by what this machine has: notebooks keep it where there is no front end.
         return "Chooser(TGI, vLLM, llama.cpp)"
-
-
-def _question(name: str) -> str:
-    return {
-        "hardware": _("Hardware"),
-        "users": _("Users at once"),
-        "api": _("API wanted"),
-        "model": _("Model"),
-        "operations": _("Operations"),
-        "licence": _("Licence"),
-        "offline": _("Network"),
-    }[name]
-
-
-def _fields(needs: Needs) -> dict[str, Any]:
-    """One field a question; a dictionary of tick boxes where several answers are possible."""
-    fields: dict[str, Any] = {}
-    for question, answers in QUESTIONS.items():
-        given = needs.answers(question)
-        if question == "operations":
-            fields[question] = {
-                name: widgets.Checkbox(value=name in given, description=_(text), indent=False, layout={"width": "auto"})
-                for name, text in answers.items()
-            }
-            continue
-        field = widgets.Dropdown(
-            options=[(_(text), name) for name, text in answers.items()],
-            value=given[0],
-            description=_question(question),
-            style=WIDE,
-            layout=widgets.Layout(width="370px"),
-        )
-        field.add_class(f"cl-{question}")
-        fields[question] = field
-    return fields
 
 
 def _judgement(verdict: Verdict) -> str:
@@ -176,8 +150,8 @@ def _page(ranking: tuple[Verdict, ...], others: tuple[Other, ...]) -> str:
     also = "; ".join(
         f"<b>{escape(other.name)}</b>, {escape(_(other.text))} ({_link(other.source)})" for other in others
     )
-    last = f"<p class='cl-quiet'>{escape(_('One would look at as well:'))} {also}.</p>" if also else ""
-    return f"<div role='region' aria-live='polite' aria-label='{escape(_('Ranking'))}'><ol>{places}</ol>{last}</div>"
+    last = f"<p class='cl-quiet'>{escape(_('Also worth a look:'))} {also}.</p>" if also else ""
+    return f"<div role='region' aria-label='{escape(_('Ranking'))}'><ol>{places}</ol>{last}</div>"
 
 
 def _place(verdict: Verdict) -> str:

@@ -6,7 +6,7 @@ import anywidget
 import traitlets
 
 from courselib.i18n import _
-from courselib.panels.view import STATIC
+from courselib.panels.view import STATIC, script
 
 
 class CodeFold(anywidget.AnyWidget):
@@ -19,7 +19,7 @@ class CodeFold(anywidget.AnyWidget):
         opened: whether the fold is open.
     """
 
-    _esm = STATIC / "code_fold.js"
+    _esm = script("code_fold.js", "ids.js")
     _css = STATIC / "code_fold.css"
     programs = traitlets.Dict().tag(sync=True)
     notes = traitlets.List(traitlets.Unicode()).tag(sync=True)

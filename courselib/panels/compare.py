@@ -2,51 +2,56 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import ipywidgets as widgets
+import traitlets
 
 from courselib.controls.controls import Controls
 from courselib.controls.differences import differences
 from courselib.controls.route import LOST, Line, Verdict
 from courselib.engines.server import Server
-from courselib.errors import CourseError, SettingsError
-from courselib.i18n import _
-from courselib.panels.base import escape
-from courselib.panels.column import Column, answer_facts
-from courselib.panels.conversation import FIRST_CONTROLS, Conversation
-from courselib.panels.deploy import Deploy
+from courselib.errors import CourseError, PanelBusy, SettingsError
+from courselib.i18n import N_, _
+from courselib.panels.base import Panel, button, escape
+from courselib.panels.column import Column
+from courselib.panels.experiment import ROW
+from courselib.panels.fields import Text, fields_of
+from courselib.panels.fold import Fold
+from courselib.panels.playground import FIRST_CONTROLS
+from courselib.panels.server_facts import FACTS_WAIT_S, wait_for_facts
+from courselib.panels.state import WORDS, State
+from courselib.panels.tables import Cell, Titled, table_html
+from courselib.panels.worker import Coalescer
+
+if TYPE_CHECKING:
+    from courselib.panels.deploy import Deploy
 
 FEWEST, MOST = 2, 4
 # How narrow a column may become before the next one goes below it, by how many there are; four stand two by two.
 NARROWEST = {2: "max(320px, 40%)", 3: "max(260px, 30%)", 4: "max(320px, 40%)"}
-STYLE = """<style>
-.cl-panel.cl-compare { max-width: none; }
-.cl-compare .cl-column { min-width: 0; border-top: 3px solid var(--jp-border-color1, #8888); padding: 4px 0 8px; }
-.cl-compare table.cl-differences { border-collapse: collapse; margin: 4px 0; color: inherit; }
-.cl-compare table.cl-differences caption { text-align: left; }
-.cl-compare table.cl-differences :is(th, td) { padding: 2px 16px 2px 0; text-align: left; vertical-align: top;
-  border-bottom: 1px solid var(--jp-border-color2, #8884); }
-.cl-compare table.cl-differences th[scope=row] { font-family: var(--jp-code-font-family, monospace); font-weight: 400; }
-.cl-compare :is(.widget-html-content, .jupyter-widget-html-content) { min-width: 0; }
-.cl-compare table.cl-facts td:nth-child(2) { white-space: nowrap; }
-.cl-compare .cl-presets { flex-wrap: wrap; height: auto; width: calc(100% - 4px) !important; }
-.cl-compare .cl-presets label { width: auto !important; text-align: left; }
-.cl-compare .cl-presets select { flex: 1 1 200px; height: var(--jp-widgets-inline-height, 28px); }
-.cl-compare .cl-differences-box { overflow-x: auto; }
-</style>"""
+# What all columns together are: the first of these that one of them is.
+ORDER = (State.BUSY, State.FAILED, State.CANCELLED, State.WAITING, State.READY, State.DONE)
 
 
-class Compare(Conversation):
+class Compare(Panel):
     """Two to four columns that get one prompt and stream their answers side by side.
 
-    Above them stands in what the calls differ: controls, defaults, and what an engine does not honour.
+    Each column is an experiment of its own, with its server, controls and answer; prompt, system prompt, Send and
+    Cancel are common to all. Above the columns stands in what the requests differ: controls, defaults, and what an
+    engine does not honour.
 
     Args:
-        asked: for each column a server (or a desk), or a pair of one and the controls that its form holds at first.
+        asked: for each column a server (or a ``Deploy`` panel), or a pair of one and the controls in its form at first.
         prompt, system: what the boxes hold at first.
 
     Raises:
         SettingsError: there are fewer than two columns, or more than four.
     """
+
+    prompt = Text("", rows=3, label=N_("Prompt"), help=N_("the prompt for all servers; Ctrl+Enter sends it"))
+    system = Text("", label=N_("System prompt"), help=N_("instructions that come before the prompt"))
+    state = traitlets.UseEnum(State, State.READY)
 
     def __init__(
         self, *asked: Server | Deploy | tuple[Server | Deploy, Controls], prompt: str = "", system: str = ""
@@ -54,76 +59,136 @@ class Compare(Conversation):
         if not FEWEST <= len(asked) <= MOST:
             raise SettingsError(_("Compare was given {n} columns; give it two to four servers.").format(n=len(asked)))
         pairs = [entry if isinstance(entry, tuple) else (entry, FIRST_CONTROLS) for entry in asked]
-        super().__init__(_("Compare"), pairs, prompt, system)
+        super().__init__(_("Compare"), ", ".join(source.engine_name for source, _controls in pairs), _("measured"))
         self.add_class("cl-compare")
+        self._drawing = Coalescer(self._draw)
+        self.columns = [Column(at, source, controls) for at, (source, controls) in enumerate(pairs, 1)]
+        self.prompt, self.system = prompt, system
+        self.inputs = {name: field.widget(self) for name, field in fields_of(Compare).items()}
+        self.run_button = button(_("Send"), "paper-plane", "cl-run", lambda _button: self._press())
+        self.run_button.button_style = "primary"
+        self.cancel_button = button(_("Cancel"), "times", "cl-cancel", lambda _button: self.cancel())
         self.table = widgets.HTML()
-        self.heads = [widgets.HTML() for _column in self.columns]
-        grid = widgets.GridBox(
-            [self._lay_out(head, column) for head, column in zip(self.heads, self.columns, strict=True)],
-            layout=widgets.Layout(
-                grid_template_columns=f"repeat(auto-fit, minmax(min(100%, {NARROWEST[len(asked)]}), 1fr))",
-                grid_gap="8px 20px",
-            ),
-        )
-        buttons = widgets.HBox([self.send_button, self.cancel_button])
-        self.lay_out(widgets.HTML(STYLE), self.system, self.prompt, buttons, self.table, grid)
-        self._changed()
+        self._arrange()
+        for column in self.columns:
+            column.observe(self._touch, "state")
+            column.form.observe(self._touch, ["entries", "report"])
+        self._drawing.touch()
 
-    @staticmethod
-    def _lay_out(head: widgets.HTML, column: Column) -> widgets.Widget:
-        result = [column.answer_view, column.facts, column.used_view, column.error_line, column.code]
-        box = widgets.VBox([head, column.presets, column.form, *result])
-        box.add_class("cl-column")
-        return box
+    def _arrange(self) -> None:
+        columns = f"repeat(auto-fit, minmax(min(100%, {NARROWEST[len(self.columns)]}), 1fr))"
+        grid = widgets.GridBox(self.columns, layout=widgets.Layout(grid_template_columns=columns, grid_gap="8px 20px"))
+        buttons = widgets.HBox([self.run_button, self.cancel_button], layout=widgets.Layout(**ROW))
+        rare = Fold(_("More settings"), self.inputs["system"])
+        self.lay_out(self.inputs["prompt"], buttons, rare, self.table, grid)
+        self.page.submit_to(self._press)
+
+    @traitlets.observe("prompt", "system")
+    def _hand_on(self, change: dict[str, str]) -> None:
+        for column in self.columns:
+            setattr(column, change["name"], change["new"])
 
     @property
     def names(self) -> list[str]:
         """What the columns are called: by number, since a server may have several."""
-        return [f"{number} · {column.engine_name}" for number, column in enumerate(self.columns, 1)]
+        return [f"{column.title} · {column.engine_name}" for column in self.columns]
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a column is answering."""
+        return any(column.is_busy for column in self.columns)
 
     def differences(self) -> dict[str, list[Line]]:
-        """In what the calls differ: by control, the line of each column's report.
+        """Where the requests differ: by control, the line of each column's report.
 
         Raises:
             SettingsError: a form holds what is no value of a control.
         """
+        for column in self.columns:
+            if server := column.source if isinstance(column.source, Server) else column.source.server:
+                wait_for_facts(server, FACTS_WAIT_S)
+        return self._differences()
+
+    def _differences(self) -> dict[str, list[Line]]:
         return differences([column.plan() for column in self.columns])
 
-    def _changed(self, change: object = None) -> None:
-        super()._changed(change)
+    def start(self) -> None:
+        """Ask all, in the background; a column that cannot be asked says why, and the others answer.
+
+        Raises:
+            PanelBusy: one is answering.
+        """
+        if self.is_busy:
+            raise PanelBusy(_("This panel is still at work; wait for its end, or press Cancel."))
+        for column in self.columns:
+            column.attempt(column.start)
+
+    def cancel(self) -> None:
+        """Break off all answers under way."""
+        for column in self.columns:
+            column.cancel()
+
+    def wait(self, timeout_s: float = 120) -> None:
+        """Wait until the answers under way are done; raises what the first column to fail has raised."""
+        faults: list[BaseException] = []
+        for column in self.columns:
+            try:
+                column.wait(timeout_s)
+            except Exception as error:  # noqa: BLE001 - raised below, when all have ended
+                faults.append(error)
+            else:
+                faults += [column.fault] if column.fault else []
+        self._drawing.flush()
+        if faults:
+            raise faults[0]
+
+    def ask(self, prompt: str, timeout_s: float = 120) -> list[str]:
+        """Send ``prompt`` as if it had been typed, wait for all answers, and return their texts."""
+        self.prompt = prompt
+        self.start()
+        self.wait(timeout_s)
+        return [column.result.text if column.result else "" for column in self.columns]
+
+    def _press(self, prompt: str | None = None) -> None:
+        if prompt is not None:
+            self.prompt = prompt
+        if not self.is_busy:
+            self.start()
+
+    def _touch(self, _change: object) -> None:
+        self._drawing.touch()
+
+    def _draw(self) -> None:
+        """By the coalescer alone; it takes nothing of a column's own drawing, which may be what calls it."""
+        busy = self.is_busy
+        self.run_button.disabled, self.cancel_button.disabled = busy, not busy
+        states = {column.state for column in self.columns}
+        self.state = State.BUSY if busy else next(state for state in ORDER if state in states)
+        self.show_header(_("answering") if busy else _(WORDS[self.state]))
+        self.set_remark("\n".join(dict.fromkeys(column.remark for column in self.columns if column.remark)))
         try:
-            found = self.differences()
+            self.table.value = _table(self.names, self._differences(), self._shares_a_server())
         except CourseError:
             self.table.value = ""  # the column at fault says what is wrong
-            return
-        self.table.value = _table(self.names, found, self._shares_a_server())
+
+    def set_state_text(self, state: str) -> None:
+        """Say in the header what the panel is doing; ``state`` is a trait of its own here."""
+        self.show_header(state)
 
     def _shares_a_server(self) -> bool:
         return len({id(column.source) for column in self.columns}) < len(self.columns)
 
-    def _show_state(self) -> None:
-        super()._show_state()
-        for name, head, column in zip(self.names, self.heads, self.columns, strict=True):
-            model = f" · {escape(column.model)}" if column.model else ""
-            head.value = (
-                f"<div class='cl-head'><span><b>{escape(name)}</b>{model}</span>"
-                f"<span role='status' class='cl-column-state'>{escape(column.state)}</span></div>"
-            )
-
-    def ask(self, prompt: str, timeout_s: float = 120) -> list[str]:
-        """Send ``prompt`` as if it had been typed, wait for all answers, and return their texts."""
-        self.send_and_wait(prompt, timeout_s)
-        return [column.text for column in self.columns]
-
     def as_table(self) -> str:
         """Differences, answers and what was measured of them, as plain text."""
-        lines = [super().as_table(), "", f"{'':<22}" + "".join(f"{name:<26}" for name in self.names).rstrip()]
+        self._drawing.flush()
+        head = [f"{self.title} | {self._engines} | {self.state.value}", *([self.remark] if self.remark else []), ""]
+        lines = [*head, f"{'':<22}" + "".join(f"{name:<26}" for name in self.names).rstrip()]
         for control, found in self.differences().items():
             lines.append(f"{control:<22}" + "".join(f"{_cell(line):<26}" for line in found).rstrip())
         for name, column in zip(self.names, self.columns, strict=True):
-            lines += ["", f"{name}: {column.state}", column.text]
-            facts = answer_facts(column.answer) if column.answer else []
-            lines += [f"  {fact}: {value} ({origin})" for fact, value, origin in facts]
+            lines += ["", f"{name}: {column.state.value}"]
+            if reply := column.result:
+                lines += [reply.text, *(f"  {fact}: {value} ({origin})" for fact, value, origin in reply.facts)]
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -140,23 +205,16 @@ def _cell(line: Line) -> str:
 
 
 def _table(names: list[str], found: dict[str, list[Line]], shared: bool) -> str:
-    """The differences as HTML; each cell tells its whole sentence to whom points at it."""
+    """The differences as HTML; each cell shows its whole sentence under the pointer."""
     if shared:
-        note = _("Columns that share a server may wait for each other: their times tell of that, too.")
+        note = _("Columns that share a server may wait for each other: this affects their times, too.")
     else:
-        note = _("All are asked at once: engines on one machine share its cores, and their speeds tell of that, too.")
+        note = _("All are asked at once: engines on one machine share its cores, and this affects their speeds, too.")
     quiet = f"<p class='cl-quiet'>{escape(note)}</p>"
     if not found:
-        return f"<p>{escape(_('All columns make the same call, and its controls mean the same to all.'))}</p>{quiet}"
-    heads = "".join(f"<th scope='col'>{escape(name)}</th>" for name in names)
-    rows = "".join(
-        f"<tr><th scope='row'>{escape(control)}</th>"
-        + "".join(f"<td title='{escape(line.text)}'>{escape(_cell(line))}</td>" for line in lines)
-        + "</tr>"
-        for control, lines in found.items()
-    )
-    return (
-        f"<div class='cl-differences-box'><table class='cl-differences'><caption class='cl-quiet'>"
-        f"{escape(_('In what the calls differ'))}</caption>"
-        f"<tr><td></td>{heads}</tr>{rows}</table></div>{quiet}"
-    )
+        return f"<p>{escape(_('All columns make the same call, and its controls have the same effect.'))}</p>{quiet}"
+    rows: list[list[Cell]] = [
+        [control, *(Titled(_cell(line), line.text) for line in lines)] for control, lines in found.items()
+    ]
+    table = table_html(("", *names), rows, css="cl-differences", caption=_("Where the requests differ"))
+    return f"<div class='cl-differences-box'>{table}</div>{quiet}"

@@ -15,7 +15,7 @@ from courselib.controls.control import Control
 from courselib.controls.controls import Controls
 from courselib.controls.route import LOST, WORTH_A_WORD, Line, Plan
 from courselib.i18n import _
-from courselib.panels.view import STATIC
+from courselib.panels.view import STATIC, script
 
 # A slider with more stops than this cannot be put on one of them.
 MOST_STOPS = 2000
@@ -39,7 +39,7 @@ class ControlsForm(anywidget.AnyWidget):
             are set, are kept.
     """
 
-    _esm = STATIC / "controls_form.js"
+    _esm = script("controls_form.js", "ids.js")
     _css = STATIC / "controls_form.css"
     groups: traitlets.List[Any] = traitlets.List().tag(sync=True)
     entries = traitlets.Dict().tag(sync=True)
@@ -86,13 +86,18 @@ def written(value: Any) -> Any:
 def read(control: Control, entry: Any) -> Any:
     """What a row holds as the value of its control; ``Controls`` checks it."""
     if control.kind is tuple:
-        signs = {escape: sign for sign, escape in ESCAPES.items()}
-        lines = filter(None, entry.split("\n"))
-        return tuple(re.sub(r"\\.", lambda found: signs.get(found[0], found[0]), line) for line in lines)
+        return lines_of(entry)
     if control.kind is dict:
         pairs = (line.partition(":") for line in filter(str.strip, entry.split("\n")))
         return {token.strip(): bias.strip() for token, _colon, bias in pairs}
     return entry
+
+
+def lines_of(entry: str) -> tuple[str, ...]:
+    """The texts of a box that holds one a line, its escapes undone; empty lines do not count."""
+    signs = {escape: sign for sign, escape in ESCAPES.items()}
+    lines = filter(None, entry.split("\n"))
+    return tuple(re.sub(r"\\.", lambda found: signs.get(found[0], found[0]), line) for line in lines)
 
 
 def _groups(chosen: Collection[str] | None) -> list[dict[str, Any]]:

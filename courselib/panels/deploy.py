@@ -1,274 +1,264 @@
-"""Choose an engine's settings, see the command change, start it, watch it, stop it."""
+"""Choose an engine's settings, see the command change, start it, watch it, stop it.
+
+    inputs --settings--> preview: command, sizes by formula --.
+                                                              |--drawn at most 20 times a second, in one place
+    Start, Stop --> ServerKeeper --server, how it stands -----'
+
+It is not an ``Experiment``, because it sends no request; its inputs, worker, drawing and states work in the same way.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-import threading
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import ipywidgets as widgets
 import traitlets
 
-from courselib.engines.base import Engine
-from courselib.engines.launch import launch, make_settings
+from courselib.engines import cell
+from courselib.engines.launcher import make_settings
 from courselib.engines.server import Server
-from courselib.environment import gpus
-from courselib.errors import CourseError
-from courselib.i18n import N_, _
+from courselib.errors import CourseError, EngineMissing, PanelBusy
+from courselib.i18n import _
 from courselib.panels.base import Panel, button, escape, facts_table
 from courselib.panels.code_fold import CodeFold
-from courselib.panels.desks import chosen, desk_of
-from courselib.panels.worker import Coalescer, Worker, thread
+from courselib.panels.desk_facts import Seen, look, predicted_rows, python_program, wrapped
+from courselib.panels.desks import Preview, desk_of
+from courselib.panels.fold import Fold
+from courselib.panels.keeper import ServerKeeper
+from courselib.panels.state import DESK_WORDS, DeskState
+from courselib.panels.worker import Coalescer, thread
 
-MIB = 1 << 20
-LOG_LINES = 7
-LOG_CHARACTERS = 100_000
-# What ``Memory`` holds, in the order shown.
-SIZES = {
-    "weights": N_("weights"),
-    "kv_cache": N_("KV cache"),
-    "kv_cache_tokens": N_("tokens in the KV cache"),
-    "compute": N_("compute buffer"),
-    "rss": N_("in RAM now (RSS)"),
-}
-WATCH_PERIOD_S = 1.0
-
-
-class Cancelled(Exception):
-    """A start was broken off on request."""
+ACTIVE = (DeskState.STARTING, DeskState.RUNNING, DeskState.STOPPING, DeskState.REPLACED)
+CLAUSE_END = re.compile(r"[:.;](?: |$)|[。：；]")
 
 
 class Deploy(Panel):
-    """A control desk for one server.
+    """Start, watch and stop one server.
 
-    The trait ``server`` is the running server or None; ``settings()`` what is chosen. The server stops with the
-    panel's Stop, or with the kernel.
+    The trait ``server`` is the running server or None, ``state`` its state; each setting is a trait too, under its own
+    name. The server ends when Stop is pressed, when the kernel ends, or when the panel's cell is run again; the earlier
+    panel of that cell then refers to the server of the new one, and so do the panels that use it.
 
     Args:
         engine: which engine, as ``launch`` takes it.
-        settings: what the fields hold at first.
+        settings: initial values of the inputs.
 
     Raises:
-        SettingsError: there is no desk for the engine, or it has no such setting.
+        SettingsError: there is no Deploy panel for the engine, or it has no such setting.
     """
 
     server: Server | None = traitlets.Any(None, allow_none=True)  # type: ignore[assignment]
+    state = traitlets.UseEnum(DeskState, DeskState.NOT_STARTED)
 
     def __init__(self, engine: str = "llama.cpp", **settings: Any) -> None:
         super().__init__(_("Deploy"), engine, _("measured, where not marked otherwise"))
         self._desk = desk_of(engine)
-        self._worker = Worker(self._failed, self._ended)
-        self._watch_stop = threading.Event()
-        self._has_gpu = bool(gpus())
-        self.fields: dict[str, Any] = self._desk.fields(make_settings(self._desk.engine, settings))
-        for name, field in self.fields.items():
-            field.add_class(f"cl-{name.replace('_', '-')}")
-            field.disabled = name in self._unheard
-            field.observe(self._changed, "value")
-        self.start_button = button(_("Start"), "play", "cl-start", self._start)
-        self.stop_button = button(_("Stop"), "stop", "cl-stop", self._stop)
-        self.stop_button.disabled = True
+        self._unheard = () if self._desk.has_gpu() else self._desk.gpu_only
+        self._successor: Deploy | None = None
+        self._obstacle: CourseError | None = None
+        self._ahead: tuple[dict[str, Any], Preview | None, CourseError | None] | None = None
+        self._drawing = Coalescer(self._draw)
+        self._keeper = ServerKeeper(engine, self._look, self._serve, self._drawing)
+        fields = self._desk.fields(make_settings(self._desk.engine, settings))
+        for name in self._unheard:
+            fields[name].help_text = _("{name} is not honoured here: there is no GPU.").format(name=name)
+        self.add_traits(**fields)
+        self.inputs = {name: field.widget(self, label_width=self._desk.label_width) for name, field in fields.items()}
+        self.start_button = button(_("Start"), "play", "cl-start", lambda _button: self._press())
+        self.start_button.button_style = "primary"
+        self.stop_button = button(_("Stop"), "stop", "cl-stop", lambda _button: self.stop())
         self.code = CodeFold(title=_("The command"))
         self.code.opened = True
+        self.add_class("cl-deploy")
         self.code.add_class("cl-command")
         self.facts = widgets.HTML()
         self.log_view = widgets.HTML()
         self.log_view.add_class("cl-log-box")
-        self._ticker = Coalescer(self._show_elapsed)
-        grid = widgets.GridBox(
-            list(self.fields.values()),
-            layout=widgets.Layout(grid_template_columns=f"repeat(auto-fill, minmax({self._desk.style[0]}, 1fr))"),
-        )
-        buttons = widgets.HBox([self.start_button, self.stop_button])
-        self.lay_out(grid, self.code, buttons, self.facts, self.log_view)
-        self._changed()
+        self.page.submit_to(lambda _prompt: self._press())
+        self._arrange()
+        self.observe(self._changed, list(fields))
+        self._earlier = self._replace_earlier()
+        self._drawing.touch()
+        self._checking = thread(self._check_here)
+        self._checking.start()
 
-    @property
-    def _unheard(self) -> tuple[str, ...]:
-        """Settings that nothing honours on this machine."""
-        return () if self._has_gpu else self._desk.gpu_only
+    def _arrange(self) -> None:
+        for each in self.inputs.values():
+            each.layout.width = "auto"
+            if isinstance(each, widgets.Checkbox):
+                each.indent = True
+        buttons = widgets.HBox([self.start_button, self.stop_button])
+        buttons.add_class("cl-head-buttons")
+        self._head.children = (*self._head.children, buttons)
+        rest = [each for name, each in self.inputs.items() if name not in self._desk.first]
+        self.more_fold = Fold(_("More settings"), *rest)
+        left = widgets.VBox([*(self.inputs[name] for name in self._desk.first), self.more_fold])
+        body = widgets.Box([left, widgets.VBox([self.facts, self.code])])
+        body.add_class("cl-body")
+        self.log_fold = Fold(_("Log"), self.log_view)
+        self.lay_out(body, self.log_fold)
 
     def settings(self) -> dict[str, Any]:
-        """What is chosen, as ``launch`` takes it."""
-        return {name: chosen(field) for name, field in self.fields.items() if name not in self._unheard}
+        """The chosen settings, as ``launch`` takes them."""
+        return {name: getattr(self, name) for name in self.inputs if name not in self._unheard}
 
-    def _changed(self, _change: object = None) -> None:
-        """A setting was moved."""
-        self.show_error(None)
-        self._refresh()
+    def start(self) -> None:
+        """Begin to start the server, in the background.
 
-    def _refresh(self) -> None:
-        """Show the command for what is chosen and the memory it will need, or what is wrong."""
-        try:
-            preview = self._desk.preview(self.settings())
-            self._show_command(preview.command, preview.notes)
-            self._predicted = dict(preview.predicted)
-            self._show_predicted(preview.lost)
-            self.set_model(preview.model)
-            self.start_button.disabled = False
-        except CourseError as error:
-            self.show_error(error)
-            self.start_button.disabled = True
+        Raises:
+            PanelBusy: it is starting, running or stopping, or another panel has taken this one's place.
+        """
+        if self._successor:
+            raise PanelBusy(_("The cell of this panel was run again; use the panel that it shows now."))
+        self._ahead = self._obstacle = None
+        if not self._keeper.start(self.settings(), [desk._keeper for desk in self._earlier]):
+            raise PanelBusy(_("This panel's server is starting, running or stopping; press Stop first."))
 
-    def _show_command(self, command: str, notes: Sequence[str]) -> None:
-        wrapped = command.replace(" --", " \\\n  --")
-        python = _python(self._desk.engine, self.settings())
-        self.code.programs = {_("terminal"): wrapped, "Python": python}
-        self.code.notes = list(notes)
+    def stop(self) -> None:
+        """Begin to end the server, or to cancel its start; without a server, nothing happens."""
+        self._keeper.stop()
 
-    def _show_predicted(self, lost: Mapping[str, str]) -> None:
-        formula, header = _("simulated: by the formula"), _("simulated: from the file's header")
-        rows = [
-            (_(SIZES[name]), size_words(name, size), header if name == "weights" else formula)
-            for name, size in self._predicted.items()
-        ]
-        lost = {**{name: _("no GPU") for name in self._unheard}, **lost}
-        rows += [(name, "-", _("not honoured here: {reason}").format(reason=reason)) for name, reason in lost.items()]
-        self.facts.value = facts_table(rows)
-
-    def _start(self, _button: object = None) -> None:
-        self.show_error(None)
-        self._set_running(True)
-        self._phase, self._elapsed_s = "", 0.0
-        self.set_state_text(_("starting"))
-        self._worker.start(self._run)
-
-    def _run(self) -> None:
-        try:
-            server = launch(self._desk.engine.name, on_wait=self._waiting, on_phase=self._in_phase, **self.settings())
-        finally:
-            self._ticker.flush()  # an elapsed time shown later would undo the state that follows
-        self.server = server
-        self._show_command(server.command, self.code.notes)
-        seconds = server.start_s or 0.0
-        self.set_state_text(_("running, first token after {seconds:.1f} s").format(seconds=seconds))
-        self._watch_stop.clear()
-        thread(self._watch, server).start()
-
-    def _waiting(self, elapsed_s: float) -> None:
-        if self._worker.cancelled.is_set():
-            raise Cancelled
-        self._elapsed_s = elapsed_s
-        self._ticker.touch()
-
-    def _in_phase(self, phase: str, _elapsed_s: float) -> None:
-        self._phase = phase
-
-    def _show_elapsed(self) -> None:
-        if self.server is None:
-            words = _("starting: {phase}, {seconds:.1f} s") if self._phase else _("starting, {seconds:.1f} s")
-            self.set_state_text(words.format(phase=self._phase, seconds=self._elapsed_s))
-
-    def _watch(self, server: Server) -> None:
-        """Show memory, speed and log once a second until the server stops."""
-        while not self._watch_stop.is_set():
-            try:
-                self._show_facts(server)
-            except CourseError as error:
-                if not self._watch_stop.is_set():
-                    self.show_error(error)
-                    self._stopped()
-                return
-            except Exception as error:  # noqa: BLE001 - a thread's exception is otherwise seen by nobody
-                self.show_error(error)
-                return
-            self._watch_stop.wait(WATCH_PERIOD_S)
-
-    def _show_facts(self, server: Server) -> None:
-        memory = server.memory()
-        rows = []
-        for name, words in SIZES.items():
-            if (size := getattr(memory, name)) is None:
-                continue
-            origin = _("measured: the operating system") if name == "rss" else _("measured: the engine's log")
-            if name in self._predicted:
-                predicted = size_words(name, self._predicted[name])
-                origin = _("{origin}; predicted were {size}").format(origin=origin, size=predicted)
-            rows.append((_(words), size_words(name, size), origin))
-        self.facts.value = facts_table(rows + self._speed_rows(server))
-        tail = "\n".join(newest_lines(server.logs(), LOG_LINES))
-        self.log_view.value = (
-            f"<div class='cl-newest' tabindex='0' role='log' aria-live='off' aria-label='{escape(_('log'))}'>"
-            f"<pre class='cl-log'>{escape(tail)}</pre></div>"
-        )
-
-    def _speed_rows(self, server: Server) -> list[tuple[str, str, str]]:
-        origin = _("measured: the engine's metrics")
-        if "metrics" in self.fields and not self.fields["metrics"].value:
-            server.check()
-            return [(_("tokens a second"), "-", _("not told: the server was started without metrics"))]
-        metrics = server.metrics()
-        speed = f"{metrics.tokens_per_s:.1f}" if metrics.tokens_per_s else "-"
-        at_work = _("{running}, {waiting} waiting").format(running=metrics.running, waiting=metrics.waiting)
-        return [(_("tokens a second"), speed, origin), (_("requests running"), at_work, origin)]
-
-    def _stop(self, _button: object = None) -> None:
-        self._worker.cancel()
-        self._watch_stop.set()
-        if self.server:
-            self._worker.start(self._stop_server)
-
-    def _stop_server(self) -> None:
-        if self.server:
-            self.server.stop()
-            self.server = None
-
-    def _failed(self, error: BaseException) -> None:
-        if not isinstance(error, Cancelled):
-            self.show_error(error)
-
-    def _ended(self) -> None:
-        if self._worker.cancelled.is_set():  # Stop was pressed at the moment of its first token, perhaps
-            self._stop_server()
-        if self.server is None:
-            self._stopped()
-
-    def _stopped(self) -> None:
-        self._watch_stop.set()
-        self.server = None
-        self._set_running(False)
-        self.set_state_text(_("stopped"))
-        self._refresh()
-
-    def _set_running(self, running: bool) -> None:
-        self.start_button.disabled = running
-        self.stop_button.disabled = not running
-        for name, field in self.fields.items():
-            field.disabled = running or name in self._unheard
+    def run(self, timeout_s: float = 600) -> Server | None:
+        """Start the server, wait for its first token, and return it; raises the error if the start fails."""
+        self.start()
+        self.wait(timeout_s)
+        return self.server
 
     def wait(self, timeout_s: float = 60) -> None:
-        """Wait until a start or stop under way is done; raises what it raised."""
-        self._worker.wait(timeout_s)
+        """Wait until a start or stop that is under way is done and shown; raises its error, once."""
+        self._checking.join(timeout_s)
+        try:
+            self._keeper.wait(timeout_s)
+        finally:
+            self._drawing.flush()
+
+    def _press(self) -> None:
+        """The Start button or its key; a second click before the button is disabled is ignored."""
+        if not self.start_button.disabled and not self._keeper.is_busy:
+            self.start()
+
+    def _serve(self, server: Server | None) -> None:
+        self.server = server
+
+    def _look(self, server: Server) -> Seen:
+        _settings, preview, _refused = self._ahead or ({}, None, None)
+        predicted = preview.predicted if preview else {}
+        return look(server, predicted, has_metrics=getattr(self, "metrics", True))
+
+    def _check_here(self) -> None:
+        try:
+            self._desk.check_here(self.settings())
+        except CourseError as error:
+            self._obstacle = error
+            self._drawing.touch()
+
+    # A cell that is run again.
+
+    def _replace_earlier(self) -> list[Deploy]:
+        """The panels that earlier runs of this cell made; their servers are being ended."""
+        run = cell.current_run()
+        earlier = _desks.forget_earlier(run)
+        _desks.remember(run, self)
+        for desk in earlier:
+            desk._give_way(self)
+        return earlier
+
+    def _give_way(self, successor: Deploy) -> None:
+        self._successor = successor
+        self._keeper.close()
+        successor.observe(self._follow, "server")
+        self._drawing.touch()
+
+    def _follow(self, change: dict[str, Any]) -> None:
+        """Panels that ask this panel's server now ask its successor's."""
+        self.server = change["new"]
+
+    # Drawing: by the coalescer alone.
+
+    def _changed(self, _change: object = None) -> None:
+        """An input has changed."""
+        self._keeper.forget_outcome()
+        self._drawing.touch()
+
+    def _draw(self) -> None:
+        preview, refused = self._look_ahead()
+        server, seen = self._keeper.server, self._keeper.seen
+        if preview:
+            self.set_model(preview.model)
+            command, noted = (server.command, server.notes) if server else (preview.command, ())
+            self._show_command(command, [*preview.notes, *noted])
+        if server and seen.rows:
+            self.facts.value = facts_table(list(seen.rows))
+        elif preview:
+            self.facts.value = facts_table(predicted_rows(preview.predicted, preview.lost))
+        self._show_log(seen.log)
+        self._show_state(refused)
+
+    def _look_ahead(self) -> tuple[Preview | None, CourseError | None]:
+        """The preview of the settings before a start, or why they are refused; computed once for each choice."""
+        settings = self.settings()
+        if self._ahead is None or self._ahead[0] != settings:
+            try:
+                self._ahead = (settings, self._desk.preview(settings), None)
+            except CourseError as error:
+                self._ahead = (settings, None, error)
+        return self._ahead[1:]
+
+    def _show_command(self, command: str, notes: Sequence[str]) -> None:
+        program = python_program(self._desk.engine, self.settings())
+        self.code.programs = {_("terminal"): wrapped(command), "Python": program}
+        self.code.notes = list(dict.fromkeys(notes))
+
+    def _show_log(self, log: str) -> None:
+        self.log_fold.layout.display = "" if log else "none"
+        self.log_view.value = (
+            f"<div class='cl-newest' tabindex='0' role='log' aria-live='off' aria-label='{escape(_('log'))}'>"
+            f"<pre class='cl-log'>{escape(log)}</pre></div>"
+        )
+
+    def _show_state(self, refused: CourseError | None) -> None:
+        state, wrong = self._standing(refused)
+        at_rest = state not in ACTIVE
+        # What is missing on this machine may be there by now: a press looks again.
+        self.start_button.disabled = not at_rest or (refused is not None and state is not DeskState.IMPOSSIBLE)
+        self.stop_button.disabled = state not in (DeskState.STARTING, DeskState.RUNNING)
+        for name, each in self.inputs.items():
+            each.disabled = not at_rest or name in self._unheard
+        self.state = state
+        self.show_header(self._words(state, wrong))
+        self.show_error(wrong)
+
+    def _standing(self, refused: CourseError | None) -> tuple[DeskState, BaseException | None]:
+        """The server's state, and what is wrong."""
+        state, fault = self._keeper.state, self._keeper.fault
+        if self._successor:
+            return DeskState.REPLACED, None
+        if state in ACTIVE:
+            return state, fault
+        wrong = fault or refused or self._obstacle
+        return DeskState.IMPOSSIBLE if isinstance(wrong, EngineMissing) else state, wrong
+
+    def _words(self, state: DeskState, wrong: BaseException | None) -> str:
+        keeper = self._keeper
+        if state is DeskState.STARTING and keeper.phase:
+            return _("starting: {phase}, {seconds:.1f} s").format(phase=keeper.phase, seconds=keeper.elapsed_s)
+        seconds = keeper.elapsed_s if state is DeskState.STARTING else (keeper.server and keeper.server.start_s) or 0.0
+        # The error box below the header explains how to mend it.
+        reason = CLAUSE_END.split(str(wrong))[0]
+        return _(DESK_WORDS[state]).format(seconds=seconds, reason=reason)
+
+    def set_state_text(self, state: str) -> None:
+        """Show in the header what the panel is doing; ``state`` is a trait of its own here."""
+        self.show_header(state)
 
     def as_table(self) -> str:
-        """The settings and the state as plain text."""
-        width = max(map(len, self.fields)) + 2
-        chosen = "\n".join(f"{name:<{width}}{value}" for name, value in self.settings().items())
-        return f"{super().as_table()}\n{chosen}"
+        """The state and the settings as plain text."""
+        self._drawing.flush()
+        width = max(map(len, self.inputs)) + 2
+        chosen = [f"{name:<{width}}{value}" for name, value in self.settings().items()]
+        return "\n".join([f"{self.title} | {self._engines} | {self._status.text}", *chosen])
 
 
-def newest_lines(log: str, count: int) -> list[str]:
-    """The last lines of a log; one that only repeats the line before, but for its time, replaces that.
-
-    llama.cpp writes "all slots are idle" each time its metrics are read, which would push out all else.
-    """
-    lines: list[str] = []
-    for line in log[-LOG_CHARACTERS:].splitlines():
-        if lines and lines[-1].partition(" ")[2] == line.partition(" ")[2]:
-            lines.pop()
-        lines.append(line)
-    return lines[-count:]
-
-
-def size_words(name: str, size: int) -> str:
-    """A size of ``Memory`` for people."""
-    return str(size) if name == "kv_cache_tokens" else f"{size / MIB:.2f} MiB"
-
-
-def _python(engine: Engine, settings: Mapping[str, Any]) -> str:
-    """The launch that the chosen settings amount to, defaults left out."""
-    defaults = {field.name: field.default for field in dataclasses.fields(engine.settings_type)}
-    given = {name: value for name, value in settings.items() if value != defaults[name]}
-    arguments = "".join(f"    {name}={value!r},\n" for name, value in given.items())
-    return f'import courselib\n\nserver = courselib.launch(\n    "{engine.name}",\n{arguments})\n'
+_desks: cell.ByCell[Deploy] = cell.ByCell()

@@ -18,17 +18,15 @@ import traitlets
 
 from courselib.i18n import _
 from courselib.panels.base import escape
+from courselib.panels.drawing import INK
+from courselib.panels.lines import COLOURS
 from courselib.panels.view import STATIC
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-# Okabe and Ito's colours, told apart by the colour-blind (jfly.uni-koeln.de/color, 2008); the faintest on white last.
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-# Where the page tells no colour of its own: the same contrast, 4.5:1, on white and on black.
-INK = "#767676"
 FAINT, FAINTER = "rgba(128,132,136,.5)", "rgba(128,132,136,.25)"
 FONTS = "system-ui, Segoe UI, Helvetica, Arial, sans-serif, Noto Sans TC, Noto Sans CJK TC, PingFang TC"
 HEIGHT_PX = 320
@@ -84,7 +82,7 @@ def template() -> go.layout.Template:
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
             "font": {"color": INK, "size": 13, "family": FONTS},
-            "colorway": PALETTE,
+            "colorway": COLOURS,
             "xaxis": axis,
             "yaxis": axis,
             "legend": {"bgcolor": "rgba(0,0,0,0)"},
@@ -165,33 +163,4 @@ def _twin(table: str) -> widgets.HTML:
     return widgets.HTML(
         f"<details><summary>{escape(_('The same as text'))}</summary>"
         f"<pre style='color: inherit; line-height: 1.4'>{escape(table)}</pre></details>"
-    )
-
-
-def next_token_picture(alternatives: list[tuple[str, float]], *, title: str = "") -> Picture:
-    """Bars of the likeliest next tokens.
-
-    Args:
-        alternatives: tokens and their probabilities (0 to 1), likeliest first.
-        title: above the bars.
-    """
-    go = _plotly()
-    shown = [f"{token!r}" for token, _probability in alternatives]
-    values = [100 * probability for _token, probability in alternatives]
-    table = "\n".join(f"{token:<16}{value:6.1f} %" for token, value in zip(shown, values, strict=True))
-    bars = go.Bar(
-        x=values,
-        y=shown,
-        orientation="h",
-        text=[f"{v:.1f} %" for v in values],
-        textposition="outside",
-        cliponaxis=False,
-    )
-    return Picture(
-        [bars],
-        table=table,
-        title=title,
-        xaxis={"title": _("probability, %"), "range": [0, max(values) * 1.15]},
-        yaxis={"title": "", "autorange": "reversed", "ticksuffix": "  "},
-        height=90 + 30 * len(values),
     )

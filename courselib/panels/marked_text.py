@@ -3,48 +3,60 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import anywidget
 import traitlets
 
+from courselib.answers.text import spans
 from courselib.i18n import _
 from courselib.panels.base import escape
 from courselib.panels.view import STATIC, script
 from courselib.sampling.text_repetition import Loop
 from courselib.sampling.text_spans import Repeat, repeated_spans
-from courselib.text import spans
 
 LEAST = 4
 RING_PX = 84
-STYLE = """<style>
-.cl-rings { display: flex; flex-wrap: wrap; gap: 4px 16px; align-items: center; }
-.cl-rings svg { flex: none; }
-.cl-rings figure { display: flex; gap: 8px; align-items: center; margin: 4px 0; max-width: 100%; }
-.cl-rings figcaption { overflow-wrap: anywhere; }
-</style>"""
 
 
 class MarkedText(anywidget.AnyWidget):
-    """A text in parts; one that was said before leads, by a click or Enter, to where it was said first.
+    """A text in parts, each token of which can be chosen; one that was said before leads to where it was said first.
+
+    Args:
+        on_pick: called with the number of a token that was chosen, by a click or Enter.
+        name: what the text is, for those who do not see it.
 
     Traits:
         parts: as ``marked`` makes them.
+        picked: the number of the token that was chosen last; -1 for none.
+        busy: whether what was chosen is being worked on.
     """
 
     _esm = script("marked_text.js")
     _css = STATIC / "marked_text.css"
     parts: Any = traitlets.List().tag(sync=True)
+    picked = traitlets.Int(-1).tag(sync=True)
+    busy = traitlets.Bool(False).tag(sync=True)
     labels = traitlets.Dict().tag(sync=True)
 
-    def __init__(self) -> None:
+    def __init__(self, on_pick: Callable[[int], None], *, name: str) -> None:
         super().__init__(
             labels={
-                "first": _("mark {n}: said again later"),
-                "again": _("said before, first at mark {n}: a click or Enter shows where"),
+                "name": name,
+                "empty": _("The answer appears here."),
+                "nothing": _("a token without text"),
+                "pick": _("Take this token apart"),
+                "first": _("mark {n}: repeated later"),
+                "again": _("repeated: go to its first place, mark {n}"),
             }
         )
+        self._on_pick = on_pick
+        self.on_msg(self._heard)
+
+    def _heard(self, _widget: object, content: dict[str, Any], _buffers: object) -> None:
+        if content.get("kind") == "pick":
+            self._on_pick(int(content["at"]))
 
     def __repr__(self) -> str:
         return "MarkedText()"
@@ -58,8 +70,9 @@ def marked(tokens: Sequence[bytes], *, least: int = LEAST) -> list[dict[str, Any
         least: tokens that a repetition must have to be marked.
 
     Returns:
-        For each part its ``text``, ``at`` (the number of its first token), ``kind`` (``"again"``, ``"first"`` or
-        ``""``), ``number`` of the mark, and for ``"again"`` the token that ``first`` said what it begins with.
+        For each part its ``words`` (runs of whole characters, each with the number of its first token), ``kind``
+        (``"again"``, ``"first"`` or ``""``), ``number`` of the mark, and for ``"again"`` the token that ``first`` said
+        what it begins with.
     """
     repeats = repeated_spans(tokens, least=least)
     again: dict[int, Repeat] = {}
@@ -87,8 +100,8 @@ def marked(tokens: Sequence[bytes], *, least: int = LEAST) -> list[dict[str, Any
         if mark != before:
             kind, number, _start = before = mark
             first = repeat_here.first + span.first - repeat_here.start if repeat_here else None
-            parts.append({"text": "", "kind": kind, "number": number, "at": span.first, "first": first})
-        parts[-1]["text"] += span.text
+            parts.append({"words": [], "kind": kind, "number": number, "first": first})
+        parts[-1]["words"].append([span.text, span.first])
     return parts
 
 
@@ -102,7 +115,7 @@ def rings(tokens: Sequence[bytes], loops: Sequence[Loop]) -> str:
         figures.append(
             f"<figure>{_ring(loop)}<figcaption>{escape(loop_words(loop))}<br>“{escape(one_round)}”</figcaption></figure>"
         )
-    return f"{STYLE}<div class='cl-rings'>{''.join(figures)}</div>"
+    return f"<div class='cl-rings'>{''.join(figures)}</div>"
 
 
 def loop_words(loop: Loop) -> str:

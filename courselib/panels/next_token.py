@@ -2,130 +2,129 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import ipywidgets as widgets
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from courselib.controls.catalogue import REPETITION, RESULT, SAMPLING
-from courselib.controls.controls import Controls
 from courselib.controls.route import Plan
-from courselib.engines.server import Server
 from courselib.errors import SettingsError
-from courselib.i18n import _
+from courselib.i18n import N_, _
 from courselib.observe import logits
-from courselib.panels.base import button, escape
-from courselib.panels.looking import Looking, applied, look_at
+from courselib.panels.asked import Asked
+from courselib.panels.experiment import Experiment
+from courselib.panels.fields import Choice, Text
+from courselib.panels.looking import Look, applied, look_at, one_token, tail
 from courselib.panels.next_token_view import NextTokenView, picture, table
-from courselib.panels.worker import Worker
+from courselib.panels.packed import pack_look, unpack_look
+from courselib.panels.run import Run
+from courselib.panels.server_facts import ServerFacts
+from courselib.panels.still import ROWS, bars, percent, token
 from courselib.sampling import PIPELINES, Outcome, pipeline
 
-if TYPE_CHECKING:
-    from courselib.panels.deploy import Deploy
 
-
-class NextToken(Looking):
+class NextToken(Experiment):
     """The candidates for the next token under the controls at hand, and what each stage of the engine does to them.
 
-    ``look`` asks the engine for its logits, once; what the controls make of them is then computed here, in about three
-    milliseconds for 49,152 tokens. ``outcome`` is that, and ``rival`` what the engine chosen in ``duel`` would make of
-    the same. ``view`` is the picture, ``form`` the controls, ``code`` the programs that draw one token.
+    The engine is asked for its logits once; what the controls make of them is then computed here, in about three
+    milliseconds for 49,152 tokens. ``result`` is what the engine told (``Look``), ``outcome`` what its stages make of
+    it, and ``rival`` what those of the engine chosen in ``duel`` would.
 
     Args:
-        server: who answers: a server, or the desk (``Deploy``) that may start one.
-        prompt: the text to go on from, special tokens in it recognised.
+        source: who answers: a server, or the panel (``Deploy``) that may start one.
         controls: what the form holds at first; of its lengths nothing is shown, for one token is drawn.
+        values: inputs: ``prompt`` (special tokens in it are recognised), ``duel`` (an engine's name, or nothing).
     """
 
-    def __init__(
-        self, server: Server | Deploy, *, prompt: str = "The weather today is", controls: Controls | None = None
-    ) -> None:
-        super().__init__(
-            _("Next token"), server, _("logits measured, stages simulated"), _("Look"),
-            prompt=prompt, controls=controls, groups=(SAMPLING, REPETITION, RESULT),
-        )  # fmt: skip
-        self._worker = Worker(self.show_error, self._ended)
-        self._outcome: Outcome | None = None
-        self._rival: Outcome | None = None
-        self.look_button = button(_("Look"), "search", "cl-look", self._start)
-        engines = [(_("nobody"), ""), *((name, name) for name in PIPELINES if name != self.engine_name)]
-        self.duel = widgets.Dropdown(
-            options=engines, value="", description=_("Order duel with"), style={"description_width": "initial"}
-        )
-        self.duel.add_class("cl-duel")
-        self.about = widgets.HTML()
-        self.about.add_class("cl-about")
-        self.view = NextTokenView()
-        self.prompt.observe(self._other_prompt, "value")
-        self.duel.observe(self._changed, "value")
-        buttons = widgets.HBox([self.look_button, self.duel], layout=widgets.Layout(flex_flow="row wrap"))
-        self.lay_out(self.prompt, buttons, self.form, self.about, self.view, self.code)
-        self.redraw()
+    heading, origin_words, press = N_("Next token"), N_("logits measured, stages simulated"), N_("Look")
+    at_work, icon = N_("looking"), "search"
+    groups = (SAMPLING, REPETITION, RESULT)
+    sends_controls = False
+
+    prompt = Text("The weather today is", label=N_("Prompt"))
+    duel = Choice(
+        ["", *PIPELINES], sent=False, names={"": N_("none")}, label=N_("Order duel with"),
+        help=N_("the engine whose stages, in whose order, are tried on the same logits"),
+    )  # fmt: skip
+
+    def make_view(self) -> NextTokenView:
+        """Stages and bars."""
+        self._made: tuple[Outcome, Outcome | None] | None = None
+        return NextTokenView()
 
     @property
     def told(self) -> logits.NextToken | None:
-        """What the engine told when it was looked at."""
-        return self._look.told if self._look else None
+        """What the engine told after the prompt at hand."""
+        self._drawing.flush()
+        return self.result.told if self.result else None
 
     @property
     def outcome(self) -> Outcome | None:
         """What the engine's stages make of what it told, under the controls as they are now."""
-        self._shown.flush()
-        return self._outcome
+        self._drawing.flush()
+        return self._made[0] if self._made and self.result else None  # what another server told is no answer to this
 
     @property
     def rival(self) -> Outcome | None:
         """What the stages of the engine chosen in ``duel`` make of the same."""
-        self._shown.flush()
-        return self._rival
+        self._drawing.flush()
+        return self._made[1] if self._made and self.result else None
 
-    def _draw(self, plan: Plan) -> None:
-        look = self._look
-        if look is None:
+    def call(self, asked: Asked, facts: ServerFacts) -> tuple[Plan, str]:
+        """That of one token."""
+        return self._plan((facts.defaults, facts.origin)), asked.prompt
+
+    def _plan(self, defaults: tuple[Mapping[str, Any], str]) -> Plan:
+        assert self.form
+        return one_token(self.engine_name, self.form.controls, defaults)
+
+    def measure(self, run: Run) -> Iterator[Look]:
+        """One look."""
+        yield look_at(run.server, run.asked.prompt)
+
+    def draw(self, result: Look | None, asked: Asked) -> None:  # noqa: ARG002
+        """What the controls make of it; where they make nothing, the picture stays."""
+        self._made = None
+        if result is None:
+            self.view.drawn = {}
             return
-        self._outcome = self._rival = None  # the picture stays, should there be nothing new to draw
-        outcome = pipeline(self.engine_name, applied(plan), look.context).run(look.told.logits)
+        assert self.form
+        outcome = pipeline(self.engine_name, applied(self._plan(result.defaults)), result.context).run(
+            result.told.logits
+        )
         rival = None
-        if self.duel.value:
-            rival = pipeline(self.duel.value, self.form.controls, look.context).run(look.told.logits)
-        self.view.drawn = picture(look.told, look.own, outcome, rival)
-        self._outcome, self._rival = outcome, rival
+        if self.duel:
+            rival = pipeline(self.duel, self.form.controls, result.context).run(result.told.logits)
+        self.view.drawn = {"after": tail(result.prompt), **picture(result.told, result.own, outcome, rival)}
+        self._made = outcome, rival
 
-    def _other_prompt(self, _change: object = None) -> None:
-        if self._look:
-            self.set_state_text(_("another prompt: press Look"))
-        self._shown.touch()
+    def lines(self, result: Look, asked: Asked) -> list[str]:  # noqa: ARG002
+        """Stages, candidates and what is to be said of both; nothing where the controls make nothing of them."""
+        return table(self.view.drawn).splitlines() if self._made else []
 
-    def _start(self, _button: object = None) -> None:
-        if self._worker.busy:
-            return
-        self.look_button.disabled = True
-        self.set_state_text(_("looking"))
-        self._worker.start(self._ask)
+    def pack(self, result: Look) -> dict[str, Any]:
+        """What the engine told."""
+        return pack_look(result)
 
-    def _ask(self) -> None:
-        prompt = self.prompt.value
-        self._look = look_at(self.server, prompt)
-        self._shown.touch()
-        self._shown.flush()
-        self.about.value = _("After {prompt}:").format(prompt=f"<b>“{escape(_tail(prompt))}”</b>")
+    def unpack(self, packed: Any) -> Look:
+        """The look again."""
+        return unpack_look(packed)
 
-    def _ended(self) -> None:
-        self.look_button.disabled = False
-        self.set_state_text(_("failed") if self._worker.error else _("done"))
+    def still(self, result: Look, asked: Asked, caption: str) -> dict[str, str]:  # noqa: ARG002
+        """The likeliest tokens as a table."""
+        drawn = self.view.drawn
+        if not self._made:
+            return {}
+
+        def cells(row: dict[str, Any]) -> list[str]:
+            struck = "" if row["struck"] is None else f"✕ {drawn['stages'][row['struck']]['name']}"
+            return [percent(row["now"]), percent(row["own"]), struck]
+
+        heads = (f"{drawn['after']} …", "", drawn["engine"], _("the model's own"), _("struck out by"))
+        return bars(caption, heads, [(token(row["text"]), row["now"], cells(row)) for row in drawn["rows"][:ROWS]])
 
     def look(self, timeout_s: float = 120) -> Outcome:
         """Ask the engine for its logits, wait, and give what the controls make of them; raises what went wrong."""
-        self._start()
-        self._worker.wait(timeout_s)
+        self.run(timeout_s)
         if self.outcome is None:
-            raise SettingsError(_("Nothing can be drawn under these controls; the panel says why."))
+            raise SettingsError(_("Nothing can be drawn under these controls; the panel shows why."))
         return self.outcome
-
-    def as_table(self) -> str:
-        """Stages, candidates and what is to be said of both, as plain text."""
-        self._shown.flush()
-        return f"{super().as_table()}\n{table(self.view.drawn) if self.view.drawn else self.view.labels['empty']}"
-
-
-def _tail(prompt: str, most: int = 60) -> str:
-    return prompt if len(prompt) <= most else f"…{prompt[-most:]}"

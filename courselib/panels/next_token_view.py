@@ -9,13 +9,13 @@ import anywidget
 import numpy as np
 import traitlets
 
+from courselib.answers.text import show
 from courselib.i18n import _
 from courselib.observe.logits import NextToken
 from courselib.panels.view import STATIC, script
 from courselib.sampling import Outcome, entropy, first_divergence, overlap, perplexity, survivors, total_variation
 from courselib.sampling.candidates import Floats
 from courselib.sampling.pipeline import State, Step
-from courselib.text import show
 
 # Of a vocabulary of 49,152 tokens the page gets so many: what is sent is small whatever the model.
 ROWS = 30
@@ -35,7 +35,8 @@ class NextTokenView(anywidget.AnyWidget):
 
     def __init__(self) -> None:
         labels = {
-            "empty": _("Press Look: the engine tells its logits once, and all that follows is drawn from these."),
+            "empty": _("Press Look: the engine returns its logits once, and the panel computes the rest."),
+            "after": _("After {prompt}:"),
             "strip": _("Stages in the engine's order"),
             "bars": _("Candidates"),
             "model": _("the model"),
@@ -46,7 +47,7 @@ class NextTokenView(anywidget.AnyWidget):
             "now": _("under these controls"),
             "gone": _("struck out by {stage}"),
             "nothing": _("token {id}, without text"),
-            "rest": _("all others, not told"),
+            "rest": _("rest, not returned"),
             "help": _("Point at a token, or press Tab and use the arrow keys, to follow it through the stages."),
             "follow": _("Following {token}: its probability after each stage."),
         }
@@ -66,7 +67,7 @@ def picture(told: NextToken, own: Floats, outcome: Outcome, rival: Outcome | Non
         rival: what another engine's makes of them.
 
     Returns:
-        ``stages`` (the model's own first), ``rows`` (the likeliest tokens, by the model's own probability, each with
+        ``stages`` (the model's own first), ``rows`` (the most likely tokens, by the model's own probability, each with
         its path through the stages and the stage that struck it out), ``facts``, ``remainder``, ``notes``, ``duel``
         (the rival's name and what is to be said of both).
     """
@@ -158,8 +159,8 @@ def _notes(told: NextToken, own: Floats, outcome: Outcome) -> list[str]:
         notes.insert(
             0,
             _(
-                "This engine tells only the {n} likeliest tokens; all others together have {rest:.1%} and are left out"
-                " of what the stages do here, which is exact only where these would strike them out."
+                "This engine returns only the {n} most likely tokens; all others together have {rest:.1%} and are left"
+                " out of what the stages do here, which is exact only where the stages would strike them out."
             ).format(n=survivors(own), rest=told.remainder),
         )
     return notes
@@ -172,7 +173,7 @@ def _duel(outcome: Outcome, rival: Outcome) -> dict[str, Any]:
         first = _("{ours} and {theirs} agree at every stage.").format(ours=ours, theirs=theirs)
     else:
         names = [step.stage.setting if step else _("its end") for step in parted]
-        first = _("They part where {ours} comes to {mine} and {theirs} to {other}.").format(
+        first = _("They differ from where {ours} applies {mine} and {theirs} applies {other}.").format(
             ours=ours, mine=names[0], theirs=theirs, other=names[1]
         )
     shared = overlap(outcome.probabilities, rival.probabilities)
@@ -209,6 +210,6 @@ def table(drawn: dict[str, Any]) -> str:
         struck = "" if row["struck"] is None else f"  ✕ {drawn['stages'][row['struck']]['name']}"
         lines.append(f"{row['text']!r:<18}" + "".join(f"{value:>17.3%}" for value in values) + struck)
     if drawn["remainder"]:
-        lines.append(f"{_('all others, not told'):<18}{drawn['remainder']:>17.3%}")
+        lines.append(f"{_('rest, not returned'):<18}{drawn['remainder']:>17.3%}")
     lines += ["", *("".join(f"{cell:>17}" for cell in row) for row in drawn["facts"])]
     return "\n".join([*lines, *drawn["notes"], *(drawn["duel"]["sentences"] if drawn["duel"] else [])])

@@ -2,291 +2,254 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import ipywidgets as widgets
 
+from courselib.answers.stream import chat_messages
+from courselib.answers.text import show
+from courselib.controls.catalogue import CONTROLS
 from courselib.controls.controls import Controls
+from courselib.controls.route import Plan
 from courselib.controls.routes import chat_route
-from courselib.engines.server import Server
-from courselib.errors import CourseError, SettingsError
-from courselib.i18n import _
-from courselib.observe.logits import FORCE, ask, templated, tokens_of
-from courselib.panels.base import button, escape, facts_table
-from courselib.panels.code_fold import CodeFold
-from courselib.panels.figure import Picture
-from courselib.panels.source import Asking
-from courselib.panels.stops_view import Made, accounts_html, ending_html, gauge_html, room, words_table
-from courselib.panels.worker import Worker
+from courselib.errors import SettingsError
+from courselib.i18n import N_, _
+from courselib.observe.endings import end_probability, end_tokens, spelled, written_as
+from courselib.observe.logits import ask, pieces_of, templated
+from courselib.observe.windows import sliding_window
+from courselib.panels.asked import Asked
+from courselib.panels.base import escape, facts_table
+from courselib.panels.experiment import Experiment
+from courselib.panels.fields import Choice, Flag, Lines, Text, Whole
+from courselib.panels.packed_answers import pack_made, unpack_made
+from courselib.panels.recording import Recording, readable
+from courselib.panels.run import Run
+from courselib.panels.server_facts import ServerFacts
+from courselib.panels.stops_view import (
+    Made,
+    Seen,
+    accounts_html,
+    accounts_still,
+    end_curve,
+    ending_html,
+    gauge_html,
+    room,
+    words_table,
+)
 from courselib.sampling.text_stops import DIALECTS, Account, Ending, Step, account
-from courselib.stream import chat_messages
-from courselib.text import show
-
-if TYPE_CHECKING:
-    from courselib.panels.deploy import Deploy
 
 ROUTE = "llama.cpp /completion"
 # What the library may generate beyond its limit to make a character whole.
 MARGIN = 4
-WHOLE_VOCABULARY = 1 << 20
 
 
-class Stops(Asking):
+class Stops(Experiment):
     """What becomes of an answer under stop strings and limits of length, on every route at once.
 
-    ``run`` makes the answer without stop strings and asks again with them; ``made`` is the one, ``seen`` what the
-    engine said to the other. What other engines would give back is told by their rules, from the same tokens.
+    Generate makes the answer without stop strings and asks again with them: ``result`` holds both (``Made``). What each
+    route would give back (``accounts``) is computed by its rules from the same tokens, under the inputs as they stand.
 
     Args:
-        server: a llama.cpp server, or the desk (``Deploy``) that may start one.
-        prompt: what is asked.
-        stop: the stop strings.
-        max_tokens: how many tokens may come.
+        source: a llama.cpp server, or the panel (``Deploy``) that may start one; nobody, with a recording.
+        values: inputs: ``prompt``, ``stop`` (texts), ``max_tokens``, ``min_tokens``, ``ignore_eos``,
+            ``skip_special_tokens``, ``route`` (whose view of the answer is shown, a name of ``DIALECTS``).
     """
 
-    def __init__(
-        self,
-        server: Server | Deploy,
-        *,
-        prompt: str = "Name the capital of France in one short sentence.",
-        stop: Sequence[str] = ("ari",),
-        max_tokens: int = 32,
-    ) -> None:
-        super().__init__(_("Length and stops"), server, _("measured here, others by their rules"), _("Generate"))
-        self._worker = Worker(self.show_error, self._ended)
-        self._pieces: dict[int, bytes] = {}
-        self.made: Made | None = None
-        self.seen: dict[str, Any] = {}
-        wide = widgets.Layout(width="100%")
-        label = {"description_width": "110px"}
-        self.prompt = widgets.Textarea(value=prompt, description=_("Prompt"), rows=2, layout=wide, style=label)
-        self.stops = widgets.Textarea(
-            value="\n".join(_escaped(each) for each in stop),
-            description="stop",
-            placeholder=_("one a line; \\n is a line break"),
-            rows=2,
-            layout=wide,
-            style=label,
-        )
-        self.max_tokens = widgets.IntSlider(value=max_tokens, min=1, max=256, description="max_tokens", style=label)
-        self.min_tokens = widgets.IntSlider(value=0, min=0, max=64, description="min_tokens", style=label)
-        self.ignore_eos = widgets.Checkbox(
-            value=False, description="ignore_eos", indent=False, layout={"width": "auto"}
-        )
-        self.skip_special = widgets.Checkbox(
-            value=True, description="skip_special_tokens", indent=False, layout={"width": "auto"}
-        )
-        self.run_button = button(_("Generate"), "play", "cl-run", self._start)
-        self.cancel_button = button(_("Cancel"), "times", "cl-cancel", self._cancel)
-        self.cancel_button.disabled = True
-        self.route = widgets.Dropdown(options=list(DIALECTS), value=ROUTE, description=_("seen by"), style=label)
-        self.route.add_class("cl-route")
-        self.text, self.gauge, self.table = widgets.HTML(), widgets.HTML(), widgets.HTML(value=words_table())
-        self.text.add_class("cl-ending-view")
+    heading, origin_words = N_("Length and stops"), N_("measured here; other engines by their rules")
+    press, at_work = N_("Generate"), N_("answering")
+    chats = True
+
+    prompt = Text("Name the capital of France in one short sentence.", label=N_("Prompt"))
+    # Rules are applied to an answer that is there already; only a token that is forbidden makes another one.
+    stop = Lines(("ari",), sent=False, help=CONTROLS["stop"].sentence)
+    max_tokens = Whole(32, low=1, high=256, sent=False, help=CONTROLS["max_tokens"].sentence)
+    route = Choice(
+        list(DIALECTS), sent=False, label=N_("seen by"), help=N_("the endpoint whose view of the answer is shown")
+    )
+    min_tokens = Whole(0, low=0, high=64, sent=False, folded=True, help=CONTROLS["min_tokens"].sentence)
+    ignore_eos = Flag(False, folded=True, help=CONTROLS["ignore_eos"].sentence)
+    skip_special_tokens = Flag(True, sent=False, folded=True, help=CONTROLS["skip_special_tokens"].sentence)
+
+    def make_view(self) -> widgets.VBox:
+        """The answer with its cut, the context's gauge, a table of all routes, and P(end) along the answer."""
+        self.text, self.gauge, self.curve = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self.table, self.words = widgets.HTML(), widgets.HTML(value=words_table())
         self.table.add_class("cl-accounts")
-        self.curve, self.code = widgets.VBox(), CodeFold()
-        for css, field in (("cl-prompt", self.prompt), ("cl-stops", self.stops), ("cl-ignore-eos", self.ignore_eos)):
-            field.add_class(css)
-        asked = (self.stops, self.max_tokens, self.min_tokens, self.ignore_eos, self.skip_special)
-        for field in (*asked, self.route):
-            field.observe(self._show, "value")
-        for field in (*asked, self.prompt):
-            field.observe(self._show_code, "value")
-        if not isinstance(server, Server):
-            server.observe(self._show_code, "server")
-        row = widgets.Layout(flex_flow="row wrap")
-        self.lay_out(
-            self.prompt,
-            self.stops,
-            widgets.HBox([self.max_tokens, self.min_tokens, self.ignore_eos, self.skip_special], layout=row),
-            widgets.HBox([self.run_button, self.cancel_button, self.route], layout=row),
-            self.text,
-            self.gauge,
-            self.table,
-            self.curve,
-            self.code,
-        )
-        self._show_code()
-
-    @property
-    def server(self) -> Server:
-        """Who answers.
-
-        Raises:
-            Unreachable: it is a desk's, and none runs there.
-            SettingsError: it is no llama.cpp server.
-        """
-        server = super().server
-        if server.engine_name != "llama.cpp":
-            raise SettingsError(_("This panel asks llama.cpp's server for every token; start one to use it."))
-        return server
+        return widgets.VBox([self.text, self.gauge, self.table, self.curve, self.words])
 
     @property
     def ending(self) -> Ending:
         """What is asked for."""
-        stop = tuple(_unescaped(line) for line in self.stops.value.split("\n") if line)
-        return Ending(
-            self.max_tokens.value, stop, self.min_tokens.value, self.ignore_eos.value, self.skip_special.value
-        )
+        return Ending(self.max_tokens, self.stop, self.min_tokens, self.ignore_eos, self.skip_special_tokens)
 
-    def _show_code(self, _change: object = None) -> None:
-        asked = self.ending
-        try:
-            controls = Controls(
-                temperature=0, max_tokens=asked.max_tokens, stop=asked.stop or None,
-                min_tokens=asked.min_tokens or None, ignore_eos=asked.ignore_eos or None,
-                skip_special_tokens=None if asked.skip_special_tokens else False,
-            )  # fmt: skip
-            plan = chat_route(self.engine_name).plan(controls)
-            notes = [_("llama.cpp forbids the token that ends, vLLM lets it come: they write different texts.")]
-            self.show_call(self.code, plan, chat_messages(self.prompt.value), notes if asked.ignore_eos else ())
-            self.show_error(None)
-        except CourseError as error:
-            self.show_error(error)
+    def call(self, asked: Asked, facts: ServerFacts) -> tuple[Plan, list[dict[str, str]]]:
+        """A chat with these endings."""
+        ending = self.ending
+        controls = Controls(
+            temperature=0, max_tokens=ending.max_tokens, stop=ending.stop or None,
+            min_tokens=ending.min_tokens or None, ignore_eos=ending.ignore_eos or None,
+            skip_special_tokens=None if ending.skip_special_tokens else False,
+        )  # fmt: skip
+        plan = chat_route(self.engine_name).plan(controls, defaults=facts.defaults, origin=facts.origin)
+        return plan, chat_messages(asked.prompt or _("Hello"))
+
+    def notes(self, plan: Plan, asked: Asked) -> list[str]:
+        """Where engines generate different tokens."""
+        if not asked.ignore_eos:
+            return plan.notes
+        return [*plan.notes, _("llama.cpp forbids the end token, vLLM lets it come: they write different texts.")]
 
     def accounts(self) -> dict[str, Account]:
         """What each route gives back of the answer made; a route is out where the tokens are too few to tell."""
-        found = {}
-        for route in DIALECTS:
-            try:
-                found[route] = account(self.made.steps if self.made else (), self.ending, route)
-            except SettingsError:
-                continue
-        return found
+        self._drawing.flush()
+        return _accounts(self.result, self.ending) if self.result else {}
 
-    def _start(self, _button: object = None) -> None:
-        if self._worker.busy:
-            return
-        self.made, self.seen = None, {}
-        self.curve.children = ()
-        self.show_error(None)
-        self.run_button.disabled, self.cancel_button.disabled = True, False
-        self.set_state_text(_("answering"))
-        self._worker.start(self._make)
+    # What is asked of the engine, in a thread.
 
-    def _make(self) -> None:
-        server, ending = self.server, self.ending
-        self.set_model(server.model)
-        text = templated(server, chat_messages(self.prompt.value))
-        prompt = list(tokens_of(server, text))
-        props = ask(server, "/props")
-        (end,) = tokens_of(server, props["eos_token"])
-        if not self._pieces:
-            # Every token of the vocabulary is among the likeliest of so many.
-            told = _forced(server, prompt, end, WHOLE_VOCABULARY)["top_logprobs"]
-            self._pieces = {entry["id"]: bytes(entry["bytes"]) for entry in told}
-        body = {"prompt": prompt, "temperature": 0, "n_predict": ending.max_tokens, "ignore_eos": ending.ignore_eos}
-        whole = {**body, "n_predict": ending.max_tokens + MARGIN, "return_tokens": True}
-        answer = ask(server, "/completion", whole)
-        steps = [
-            Step(self._pieces[token] or _spelled(server, token), not self._pieces[token], token == end)
-            for token in answer["tokens"]
-        ]
-        ends: list[float] = []
-        for place in range(len(steps)):
-            if self._worker.cancelled.is_set():
+    def measure(self, run: Run) -> Iterator[Made]:
+        """The answer, unless it is known, and what the engine makes of the stop strings; then P(end) token by token."""
+        if self.engine_name != "llama.cpp":
+            raise SettingsError(_("This panel asks llama.cpp's server for every token; start such a server to use it."))
+        ending = self.ending
+        made: Made | None = run.before
+        if made is None or not _is_enough(made, ending):
+            made = _generate(run, ending)
+            yield made
+        made = replace(made, seen=_see(run, made, ending))
+        yield made
+        for place in range(len(made.ends), len(made.steps)):
+            if run.cancelled:
                 return
-            ends.append(math.exp(_forced(server, prompt + answer["tokens"][:place], end, 1)["logprob"]))
-            self.set_state_text(_("P(end): {n} of {all}").format(n=place + 1, all=len(steps)))
-        self.seen = ask(server, "/completion", {**body, "stop": list(ending.stop)})
-        self.made = Made(len(prompt), props["default_generation_settings"]["n_ctx"], tuple(steps), tuple(ends))
-        self._show()
-        self.curve.children = (self._picture(),)
+            run.progress(place, len(made.steps))
+            chance = end_probability(run.server, [*made.prompt, *made.tokens[:place]], made.end_ids)
+            made = replace(made, ends=(*made.ends, chance))
+            yield made
 
-    def _cancel(self, _button: object = None) -> None:
-        self._worker.cancel()
+    # What is shown.
 
-    def _ended(self) -> None:
-        self.run_button.disabled, self.cancel_button.disabled = False, True
-        self.set_state_text(self._worker.outcome)
-
-    def _show(self, _change: object = None) -> None:
-        if self.made is None:
+    def draw(self, result: Made | None, asked: Asked) -> None:
+        """The answer as the chosen route gives it back, the room there is, all routes, and the curve of P(end)."""
+        if result is None:
+            self.text.value = self.gauge.value = self.table.value = self.curve.value = ""
             return
-        accounts = self.accounts()
-        told = accounts.get(self.route.value)
+        ending = replace(self.ending, ignore_eos=asked.ignore_eos)
+        accounts = _accounts(result, ending)
+        told = accounts.get(self.route)
         self.text.value = (
-            ending_html(self._texts(told), told) if told else escape(_("Generate again, with more tokens."))
+            ending_html(_texts(result, ending, self.route, told), told)
+            if told
+            else f"<p>{escape(_('This answer is too short to show how it would end there. Press Generate.'))}</p>"
         )
-        self.gauge.value = gauge_html(self.made, accounts[ROUTE].tokens if ROUTE in accounts else 0)
-        self.table.value = accounts_html(accounts) + facts_table(self._facts()) + words_table()
+        self.gauge.value = gauge_html(result, accounts[ROUTE].tokens if ROUTE in accounts else len(result.steps))
+        self.table.value = accounts_html(accounts) + facts_table(_facts(result, ending))
+        self.curve.value = end_curve(result)
 
-    def _texts(self, told: Account) -> list[bytes]:
-        """What the route that is looked at makes of each token it generated; of a special one, mostly nothing."""
-        assert self.made is not None
-        ending, steps = self.ending, self.made.steps[: told.tokens]
-        written = self.route.value.startswith("vLLM") and not ending.skip_special_tokens
-        return [
-            step.data if not step.special or (written and not ending.ended_by(step)) else b""  # the last one never
-            for step in steps
-        ]
-
-    def _facts(self) -> list[tuple[str, str, str]]:
-        seen = self.seen
-        words = f"{seen['stop_type']} {seen['stopping_word']!r}" if seen["stopping_word"] else seen["stop_type"]
-        return [
-            (_("this engine, asked with the stops when Generate was pressed"), repr(seen["content"]), _("measured")),
-            (_("and why it ended"), words, _("the engine's word")),
-        ]
-
-    def _picture(self) -> Picture:
-        import plotly.graph_objects as go
-
-        assert self.made is not None
-        places = list(range(len(self.made.ends)))
-        words = [repr(show(step.data)) for step in self.made.steps]
-        rows = "\n".join(
-            f"{place:>4} {word:<16} {chance:.2e}"
-            for place, word, chance in zip(places, words, self.made.ends, strict=True)
-        )
-        line = go.Scatter(x=places, y=self.made.ends, text=words, mode="lines+markers")
-        return Picture(
-            [line],
-            table=rows,
-            title=_("P(end) in place of each token (measured)"),
-            xaxis={"title": _("token")},
-            yaxis={"title": _("probability"), "type": "log", "exponentformat": "power"},
-        )
-
-    def run(self, timeout_s: float = 120) -> dict[str, Account]:
-        """Make the answer, wait, and give each route's account of it; raises what went wrong."""
-        self._start()
-        self._worker.wait(timeout_s)
-        return self.accounts()
-
-    def as_table(self) -> str:
+    def lines(self, result: Made, asked: Asked) -> list[str]:
         """Every route's account, the room there is, and P(end) token by token."""
-        lines = [super().as_table()]
-        for route, told in self.accounts().items():
-            lines.append(f"{route}: {told.text!r} | cut {show(told.cut)!r} | {DIALECTS[route].word(told.reason)}")
-        if self.made:
-            lines.append(room(self.made, len(self.made.steps)))
-            lines += [
-                f"{show(step.data)!r} {end:.2e}" for step, end in zip(self.made.steps, self.made.ends, strict=True)
-            ]
-        return "\n".join(lines)
+        accounts = _accounts(result, replace(self.ending, ignore_eos=asked.ignore_eos))
+        return [
+            *(
+                f"{route}: {told.text!r} | cut {show(told.cut)!r} | {DIALECTS[route].word(told.reason)}"
+                for route, told in accounts.items()
+            ),
+            room(result, len(result.steps)),
+            _("ended by: {tokens}").format(tokens=result.end_words),
+            *(f"{show(step.data)!r} {end:.2e}" for step, end in zip(result.steps, result.ends, strict=False)),
+        ]
+
+    def pack(self, result: Made) -> dict[str, Any]:
+        """The answer, the engine's own word for its end, and P(end)."""
+        return pack_made(result)
+
+    def unpack(self, packed: Any) -> Made:
+        """The answer again."""
+        return unpack_made(packed)
+
+    def recorded_rules(self, recording: Recording) -> dict[str, Any]:
+        """The stop strings and limits with which the engine was asked."""
+        made: Made = recording.unpacked(self)
+        if made.seen is None:
+            return {}
+        names = ("stop", "max_tokens", "min_tokens", "skip_special_tokens")
+        with readable(recording.panel):
+            return {name: self._fields[name].checked(getattr(made.seen.ending, name)) for name in names}
+
+    def still(self, result: Made, asked: Asked, caption: str) -> dict[str, str]:
+        """What each route gives back of the answer, as a table."""
+        accounts = _accounts(result, replace(self.ending, ignore_eos=asked.ignore_eos))
+        return accounts_still(accounts, caption)
 
 
-def _forced(server: Server, tokens: list[int], token: int, n_probs: int) -> dict[str, Any]:
-    """What the engine tells of the next token: the likeliest, and one of our choice.
-
-    The choice is made by a bias, which the probabilities told do not know of. And it must be made: a token that ends
-    within a character is held back, with all that there is to tell of it.
-    """
-    body = {"prompt": tokens, "n_predict": 1, "temperature": 0, "n_probs": n_probs, "logit_bias": [[token, FORCE]]}
-    return dict(ask(server, "/completion", body)["completion_probabilities"][0])
+def _is_enough(made: Made, ending: Ending) -> bool:
+    """Whether an answer made before tells how one with these limits ends."""
+    return made.limit >= ending.max_tokens + MARGIN or any(ending.ended_by(step) for step in made.steps)
 
 
-def _spelled(server: Server, token: int) -> bytes:
-    """How a special token is written, which its bytes do not tell."""
-    return str(ask(server, "/detokenize", {"tokens": [token]})["content"]).encode()
+def _body(prompt: tuple[int, ...], ending: Ending) -> dict[str, Any]:
+    return {
+        "prompt": prompt, "temperature": 0, "n_predict": ending.max_tokens, "ignore_eos": ending.ignore_eos,
+    }  # fmt: skip
 
 
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("\n", "\\n")
+def _generate(run: Run, ending: Ending) -> Made:
+    """The answer without stop strings; not streamed, since a stream has one id for a character of several tokens."""
+    server, limit = run.server, ending.max_tokens + MARGIN
+    prompt = templated(server, chat_messages(run.asked.prompt))
+    ends = end_tokens(server)
+    pieces = pieces_of(server)
+    whole = {**_body(prompt, ending), "n_predict": limit, "return_tokens": True}
+    tokens = tuple(ask(server, "/completion", whole, breaks_off=run.breaks_off)["tokens"])
+    return Made(
+        prompt=prompt,
+        context=ask(server, "/props")["default_generation_settings"]["n_ctx"],
+        limit=limit,
+        tokens=tokens,
+        steps=tuple(
+            Step(pieces[token] or spelled(server, token).encode(), not pieces[token], token in ends) for token in tokens
+        ),
+        end_ids=ends,
+        end_words=written_as(server, ends),
+        window=sliding_window(server),
+    )
 
 
-def _unescaped(line: str) -> str:
-    return line.replace("\\\\", "\0").replace("\\n", "\n").replace("\0", "\\")
+def _see(run: Run, made: Made, ending: Ending) -> Seen:
+    """The engine's own answer to the stop strings."""
+    body = {**_body(made.prompt, ending), "stop": list(ending.stop)}
+    answer = ask(run.server, "/completion", body, breaks_off=run.breaks_off)
+    return Seen(ending, answer["content"], answer["stop_type"], answer["stopping_word"])
+
+
+def _accounts(made: Made, ending: Ending) -> dict[str, Account]:
+    found = {}
+    for route in DIALECTS:
+        try:
+            found[route] = account(made.steps, ending, route)
+        except SettingsError:
+            continue
+    return found
+
+
+def _texts(made: Made, ending: Ending, route: str, told: Account) -> list[bytes]:
+    """What a route makes of each token it generated; of a special one, mostly nothing."""
+    written = route.startswith("vLLM") and not ending.skip_special_tokens
+    return [
+        step.data if not step.special or (written and not ending.ended_by(step)) else b""  # the last one never
+        for step in made.steps[: told.tokens]
+    ]
+
+
+def _facts(made: Made, ending: Ending) -> list[tuple[str, str, str]]:
+    facts = [(_("tokens that end an answer in llama.cpp"), made.end_words, _("reported by the engine"))]
+    if made.seen is None:
+        return facts
+    seen = made.seen
+    name = _("this engine, asked with stop={stop}, max_tokens={most}").format(
+        stop=list(seen.ending.stop), most=seen.ending.max_tokens
+    )
+    changed = (seen.ending.stop, seen.ending.max_tokens) != (ending.stop, ending.max_tokens)
+    origin = _("measured, before the settings were changed") if changed else _("measured")
+    words = f"{seen.reason} {seen.stop!r}" if seen.stop else seen.reason
+    return [(name, repr(seen.text), origin), (_("and why it ended"), words, _("reported by the engine")), *facts]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import anywidget
 import traitlets
 
+from courselib.answers.stream import Token
+from courselib.answers.text import Span, SpanBuilder, show
 from courselib.i18n import _
 from courselib.panels.view import STATIC, script
 from courselib.panels.worker import Coalescer
-from courselib.stream import Token
-from courselib.text import Span, SpanBuilder, show
 
 
 class TokenText(anywidget.AnyWidget):
@@ -39,9 +40,9 @@ class TokenText(anywidget.AnyWidget):
             "name": _("Tokens of the answer"),
             "legend": _("How likely each token was:"),
             "help": _("Point at a token for the alternatives, or press Tab and use the arrow keys."),
-            "instead": _("the likeliest here"),
+            "instead": _("the most likely here"),
             "together": _("{n} tokens together"),
-            "unknown": _("The engine tells no probability for a character made of several tokens."),
+            "unknown": _("The engine returns no probability for a character made of several tokens."),
             "nothing": _("a token without text"),
         }
         super().__init__(labels=labels)
@@ -73,6 +74,13 @@ class TokenText(anywidget.AnyWidget):
         self._send_new()
         self.spans = list(self._all)
 
+    def show(self, spans: Iterable[list[Any]]) -> None:
+        """Show a text that is whole: what ``spans`` held when it was finished."""
+        self.clear()
+        self._all = list(spans)
+        self._sent = len(self._all)
+        self.spans = list(self._all)
+
     @property
     def text(self) -> str:
         """The text so far."""
@@ -80,12 +88,7 @@ class TokenText(anywidget.AnyWidget):
 
     def as_table(self) -> str:
         """The tokens with their probabilities and the likeliest alternative, as lines of text."""
-        lines = []
-        for text, probability, others, _count in self._all:
-            shown = "" if probability is None else f"{probability:7.1%}"
-            best = f"  {_('likeliest')}: {others[0][0]!r} {others[0][1]:.1%}" if others else ""
-            lines.append(f"{text!r:<20}{shown}{best}".rstrip())
-        return "\n".join(lines)
+        return "\n".join(token_lines(self._all))
 
     def _add(self, span: Span) -> None:
         tokens = self._tokens[span.first : span.end]
@@ -106,6 +109,16 @@ class TokenText(anywidget.AnyWidget):
 
     def __repr__(self) -> str:
         return "TokenText()"
+
+
+def token_lines(spans: Iterable[list[Any]]) -> list[str]:
+    """Spans with their probabilities and the likeliest alternative, as lines of text."""
+    lines = []
+    for text, probability, others, _count in spans:
+        shown = "" if probability is None else f"{probability:7.1%}"
+        best = f"  {_('most likely')}: {others[0][0]!r} {others[0][1]:.1%}" if others else ""
+        lines.append(f"{text!r:<20}{shown}{best}".rstrip())
+    return lines
 
 
 def _chance(logprob: float) -> float:

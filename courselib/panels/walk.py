@@ -2,150 +2,106 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import anywidget
 import ipywidgets as widgets
 import numpy as np
-import traitlets
 
+from courselib.answers.text import show
 from courselib.controls.catalogue import REPETITION, RESULT, SAMPLING
-from courselib.controls.clients.endpoint import Endpoint
 from courselib.controls.clients.python_text import Name, assign, call
 from courselib.controls.controls import Controls
 from courselib.controls.route import Plan
 from courselib.controls.routes import ROUTES
+from courselib.engines.endpoint import Endpoint
 from courselib.errors import SettingsError
-from courselib.i18n import _
-from courselib.observe.logits import NextToken, ask, next_token
+from courselib.i18n import N_, _
+from courselib.observe.logits import ask, next_token
+from courselib.panels.asked import Asked
 from courselib.panels.base import button
-from courselib.panels.looking import Looking, applied, look_at
-from courselib.panels.view import STATIC, script
-from courselib.panels.worker import Worker
+from courselib.panels.experiment import Experiment, Measure
+from courselib.panels.fields import Text
+from courselib.panels.looking import applied, look_at, tail
+from courselib.panels.packed import pack_tree, unpack_tree
+from courselib.panels.run import Run
+from courselib.panels.server_facts import ServerFacts
+from courselib.panels.state import State
+from courselib.panels.still import bars, percent, token
+from courselib.panels.walk_tree import Node, Tree
+from courselib.panels.walk_view import WalkView, could_follow
 from courselib.sampling import pipeline
 from courselib.sampling.candidates import Floats
-from courselib.text import show, spans
 
 if TYPE_CHECKING:
-    from courselib.panels.source import Source
+    pass
 
-ROWS = 10
-# A logit_bias that no logit of a model outweighs.
-FORCE = 100
-
-
-@dataclass(eq=False)
-class Node:
-    """A token taken, and what could follow it.
-
-    Args:
-        number: its place in the order in which nodes came.
-        parent: the node before; ``None`` for the prompt's end.
-        token: its id; -1 for the prompt's end.
-        piece: its bytes.
-        probability: what it had under the controls it was taken under.
-        controls: those controls.
-        told: what the engine told of the token after it; ``None`` before it was asked.
-        children: the ways taken from here.
-    """
-
-    number: int
-    parent: Node | None = None
-    token: int = -1
-    piece: bytes = b""
-    probability: float = 1.0
-    controls: Controls = field(default_factory=Controls)
-    told: NextToken | None = None
-    children: list[Node] = field(default_factory=list)
-
-    @property
-    def path(self) -> list[Node]:
-        """The nodes from the first token to this one."""
-        before = self.parent.path if self.parent else []
-        return [*before, self] if self.parent else before
+# The strongest bias that OpenAI's API takes; no logit of a model outweighs it.
+STRONGEST_BIAS = 100
+# Chooses a token to come next, of the distribution given, which these controls make.
+Choose: TypeAlias = Callable[[Run, Tree, Floats, Controls], int]
 
 
-class WalkView(anywidget.AnyWidget):
-    """What could come next as a list, and the ways taken as a tree; each of both can be chosen.
-
-    Traits:
-        drawn: ``rows``, ``tree`` and ``text``; empty before the first look.
-        busy: whether the engine is being asked.
-    """
-
-    _esm = script("walk.js")
-    _css = STATIC / "walk.css"
-    drawn = traitlets.Dict().tag(sync=True)
-    busy = traitlets.Bool(False).tag(sync=True)
-    labels = traitlets.Dict().tag(sync=True)
-
-    def __init__(self) -> None:
-        labels = {
-            "empty": _("Press Begin: the engine tells what could come next."),
-            "text": _("The way so far"),
-            "rows": _("What could come next, under these controls"),
-            "tree": _("The ways taken; choose one to go back to it"),
-            "start": _("the prompt's end"),
-            "nothing": _("a token without text"),
-            "under": _("taken under {controls}"),
-        }
-        super().__init__(labels=labels)
-
-    def __repr__(self) -> str:
-        return "WalkView()"
-
-
-class Walk(Looking):
+class Walk(Experiment):
     """A walk through what a model could say, on a live llama.cpp server.
 
-    ``here`` is the node one stands at, ``text`` what was taken so far, ``code`` the program that forces the same way.
+    ``result`` is the tree of the ways taken after the prompt at hand, ``here`` the node where one stands, ``text`` what
+    was taken so far, ``code`` the program that forces the same way.
 
     Args:
-        server: who answers: a llama.cpp server, or the desk (``Deploy``) that may start one.
-        prompt: the text to go on from, special tokens in it recognised.
+        source: who answers: a llama.cpp server, or the panel (``Deploy``) that may start one.
         controls: what the form holds at first.
+        values: inputs: ``prompt`` (special tokens in it are recognised).
     """
 
-    def __init__(
-        self, server: Source, *, prompt: str = "The weather today is", controls: Controls | None = None
-    ) -> None:
-        super().__init__(
-            _("Walk"), server, _("choices measured, distribution simulated"), _("Begin"),
-            prompt=prompt, controls=controls or Controls(seed=42), groups=(SAMPLING, REPETITION, RESULT),
-            code_title=_("The code that forces this way"),
-        )  # fmt: skip
-        self._worker = Worker(self.show_error, self._ended)
-        self._nodes: list[Node] = []
-        self.here: Node | None = None
-        self.begin_button = button(_("Begin"), "play", "cl-begin", lambda *_click: self._start(self._begin))
-        self.engine_button = button(
-            _("Engine's choice"), "dice", "cl-engine", lambda *_click: self._start(self._take_engines)
-        )
+    heading, origin_words = N_("Walk"), N_("choices measured, distribution simulated")
+    press, at_work, code_title = N_("Begin"), N_("asking"), N_("The code that forces this path")
+    groups = (SAMPLING, REPETITION, RESULT)
+    first_controls = Controls(seed=42)
+    sends_controls = False
+
+    prompt = Text("The weather today is", label=N_("Prompt"))
+
+    def make_view(self) -> WalkView:
+        """List and tree."""
+        self._is_drawn = False
+        view = WalkView()
+        view.on_msg(self._chosen)
+        self.observe(lambda change: view.set_trait("busy", change["new"] == State.BUSY), "state")
+        return view
+
+    def make_buttons(self) -> list[widgets.Button]:
+        """Two ways on, and one back. A click while the engine is asked comes to its turn afterwards."""
+
+        def clicked(job: Callable[[], Measure]) -> Callable[[object], None]:
+            return lambda _button: self.attempt(lambda: self.follow(job()))
+
+        self.engine_button = button(_("Engine's choice"), "random", "cl-engine", clicked(lambda: self._step(_engines)))
         self.likeliest_button = button(
-            _("The likeliest"), "arrow-up", "cl-likeliest", lambda *_click: self._start(self._take_likeliest)
+            _("Most likely"), "arrow-up", "cl-likeliest", clicked(lambda: self._step(_likeliest))
         )
-        self.back_button = button(_("Back"), "undo", "cl-back", lambda *_click: self.go_back())
-        self.view = WalkView()
-        self.view.on_msg(self._chosen)
-        row = widgets.Layout(flex_flow="row wrap")
-        buttons = [self.begin_button, self.engine_button, self.likeliest_button, self.back_button]
-        self.lay_out(self.prompt, self.form, widgets.HBox(buttons, layout=row), self.view, self.code)
-        self.redraw()
+        self.back_button = button(_("Back"), "undo", "cl-back", clicked(lambda: self._go_back))
+        return [self.engine_button, self.likeliest_button, self.back_button]
+
+    @property
+    def here(self) -> Node | None:
+        """The node where one stands."""
+        self._drawing.flush()
+        tree = self.result
+        return tree.nodes[tree.here] if tree else None
+
+    @property
+    def path(self) -> tuple[Node, ...]:
+        """The tokens taken so far."""
+        self._drawing.flush()
+        return self.result.path if self.result else ()
 
     @property
     def text(self) -> str:
         """What was taken so far."""
-        return "".join(span.text for span in spans(node.piece for node in self.here.path)) if self.here else ""
-
-    def plan(self) -> Plan:
-        """The call that lets the engine choose one token.
-
-        Raises:
-            SettingsError: the form holds what is no value of a control.
-        """
-        one = self.form.controls.with_(max_tokens=1, n=None, logprobs=None, stop=None)
-        return self._plan_on(ROUTES["llama.cpp /completion"], one)
+        self._drawing.flush()
+        return self.result.text if self.result else ""
 
     def probabilities(self) -> Floats:
         """Of the token after ``here`` under the controls at hand: shape (vocabulary,).
@@ -153,160 +109,188 @@ class Walk(Looking):
         Raises:
             SettingsError: nothing was asked yet, or the controls leave no token.
         """
-        return self._under(self.plan())
+        self._drawing.flush()
+        return self._under(_begun(self.result), self._controls)
 
-    def _under(self, plan: Plan) -> Floats:
-        here, look = self.here, self._look
-        if here is None or here.told is None or look is None:
-            raise SettingsError(_("Press Begin first."))
-        context = replace(look.context, output=tuple(node.token for node in here.path))
-        return pipeline("llama.cpp", applied(plan), context).probabilities(here.told.logits)
+    @property
+    def _controls(self) -> Controls:
+        assert self.form
+        return self.form.controls
 
-    # What the buttons and the page ask for, in a thread.
+    # The call.
 
-    def _start(self, job: Any, *arguments: Any) -> None:
-        if self._worker.busy:
-            return
-        self.view.busy = True
-        self.set_state_text(_("asking"))
-        self.show_error(None)
-        self._worker.start(lambda: job(*arguments))
+    def call(self, asked: Asked, facts: ServerFacts) -> tuple[Plan, str]:
+        """That by which the engine chooses one token."""
+        return _plan(self._controls, (facts.defaults, facts.origin)), asked.prompt
 
-    def _ended(self) -> None:
-        self.view.busy = False
-        self.set_state_text(_("failed") if self._worker.error else _("done"))
-        if not self._worker.error:
-            self.redraw()
+    def programs(self, plan: Plan, prompt: Any, asked: Asked, endpoint: Endpoint) -> dict[str, str]:  # noqa: ARG002
+        """The one that leads the engine along the way taken."""
+        tree = self._kept.get(asked)
+        if tree is None or not tree.here:
+            return {}
+        return {"openai": forcing(endpoint, tree.look.told.prompt, [node.token for node in tree.path])}
 
-    def _begin(self) -> None:
+    def notes(self, plan: Plan, asked: Asked) -> list[str]:
+        """Where there is no program yet, and where it prints less."""
+        tree = self._kept.get(asked)
+        if tree is None or not tree.here:
+            return [*plan.notes, _("The code appears once a token was taken.")]
+        if any(show(node.piece).startswith("⟨0x") for node in tree.path):
+            return [*plan.notes, _("Tokens that are parts of a character have no text there.")]
+        return plan.notes
+
+    # What is asked of the engine, in a thread. Each asks first and changes then, so that a failure loses nothing.
+
+    def measure(self, run: Run) -> Iterator[Tree]:
+        """What could follow the prompt."""
         if self.engine_name != "llama.cpp":
-            raise SettingsError(
-                _(
-                    "Walk needs llama.cpp's server, which takes tokens by number and tells of all; {engine} does not."
-                ).format(engine=self.engine_name)
-            )
-        if not self.prompt.value:
-            raise SettingsError(_("The prompt is empty; write something for the model to go on from."))
-        look = look_at(self.server, self.prompt.value)
-        root = Node(0, told=look.told)
-        self._look, self._nodes, self.here = look, [root], root
+            text = _("Walk needs llama.cpp's server, which takes and returns token ids; {engine} does not.")
+            raise SettingsError(text.format(engine=self.engine_name))
+        yield Tree.of(look_at(run.server, run.asked.prompt))
 
-    def _take(self, token: int) -> None:
-        """Go on with a token; the engine is asked before anything is changed, so that a failure loses nothing."""
-        assert self.here is not None and self.here.told is not None
-        known = next((child for child in self.here.children if child.token == token), None)
-        if known is None:
-            probability = float(self.probabilities()[token])
-            known = Node(
-                len(self._nodes), self.here, token, self.here.told.pieces[token], probability, self.form.controls
-            )
-            known.told = next_token(self.server, self._tokens(known))
-            self.here.children.append(known)
-            self._nodes.append(known)
-        self.here = known
+    def _step(self, choose: Choose, at: int | None = None) -> Measure:
+        """Take a token under the controls as they are now, from where one stands then, or from another node."""
+        controls = self._controls
 
-    def _take_likeliest(self) -> None:
-        self._take(int(np.argmax(self.probabilities())))
+        def step(run: Run) -> Iterator[Tree]:
+            tree = _begun(run.before)
+            tree = tree if at is None else _standing(run, tree, at)
+            probabilities = self._under(tree, controls)
+            token = choose(run, tree, probabilities, controls)
+            if not 0 <= token < probabilities.size:
+                text = _("There is no token {token}; the vocabulary has those from 0 to {last:,}.")
+                raise SettingsError(text.format(token=token, last=probabilities.size - 1))
+            known = tree.after(token)
+            if known is None:
+                tree = tree.with_node(token, float(probabilities[token]), controls)
+            yield _standing(run, tree, (known or tree.nodes[-1]).number)
 
-    def _take_engines(self) -> None:
-        """The engine's own choice: with a seed, one more for each step, so that steps do not repeat each other."""
-        self.probabilities()  # refuses before anything was asked
-        assert self.here is not None
-        arguments = dict(self.plan().arguments)
-        if "seed" in arguments:
-            arguments["seed"] += len(self.here.path)
-        body = {**arguments, "prompt": self._tokens(self.here), "return_tokens": True, "cache_prompt": True}
-        self._take(ask(self.server, "/completion", body)["tokens"][0])
+        return step
 
-    def _tokens(self, node: Node) -> tuple[int, ...]:
-        """The prompt and the way to a node."""
-        assert self._look is not None
-        return (*self._look.told.prompt, *(each.token for each in node.path))
+    def _under(self, tree: Tree, controls: Controls) -> Floats:
+        context = replace(tree.look.context, output=tuple(node.token for node in tree.path))
+        plan = _plan(controls, tree.look.defaults)
+        return pipeline("llama.cpp", applied(plan), context).probabilities(tree.told.logits)
+
+    def _go_to(self, number: int) -> Measure:
+        def go(run: Run) -> Iterator[Tree]:
+            yield _standing(run, _begun(run.before), number)
+
+        return go
+
+    def _go_back(self, run: Run) -> Iterator[Tree]:
+        tree = _begun(run.before)
+        yield _standing(run, tree, tree.nodes[tree.here].parent or 0)
 
     def _chosen(self, _widget: object, content: dict[str, Any], _buffers: object) -> None:
+        """A click on the page: a token after the node whose list it was, or a node."""
         if content.get("kind") == "take":
-            self._start(self._take, int(content["token"]))
+            token, at = int(content["token"]), int(content["at"])
+            self.attempt(lambda: self.follow(self._step(lambda *_of: token, at)))
         elif content.get("kind") == "go":
-            self.go(int(content["number"]))
+            self.attempt(lambda: self.follow(self._go_to(int(content["number"]))))
 
-    def go(self, number: int) -> None:
-        """Stand at a node that was taken before, by its number."""
-        if not self._worker.busy and 0 <= number < len(self._nodes):
-            self.here = self._nodes[number]
-            self.redraw()
-
-    def go_back(self) -> None:
-        """Stand one token earlier."""
-        if self.here and self.here.parent:
-            self.go(self.here.parent.number)
+    # The same from a program: each waits, and raises what went wrong.
 
     def begin(self, timeout_s: float = 60) -> None:
-        """Ask the engine what could follow the prompt, and wait; raises what went wrong."""
-        self._start(self._begin)
-        self._worker.wait(timeout_s)
+        """Ask the engine what could follow the prompt."""
+        self.run(timeout_s)
 
     def take(self, token: int | None = None, timeout_s: float = 60) -> str:
-        """Take a token by its id, or the engine's choice, wait, and give the text so far; raises what went wrong."""
-        self._start(*((self._take_engines,) if token is None else (self._take, token)))
-        self._worker.wait(timeout_s)
+        """Take a token by its id, or the engine's choice, and give the text so far.
+
+        Raises:
+            PanelBusy: another step is under way.
+            SettingsError: nothing was asked yet, or the controls leave no token.
+        """
+        self.start(self._step(_engines if token is None else lambda *_of: token))
+        self.wait(timeout_s)
         return self.text
+
+    def go(self, number: int, timeout_s: float = 60) -> None:
+        """Stand at a node that was taken before, by its number."""
+        self.start(self._go_to(number))
+        self.wait(timeout_s)
+
+    def go_back(self, timeout_s: float = 60) -> None:
+        """Stand one token earlier."""
+        self.start(self._go_back)
+        self.wait(timeout_s)
 
     # What is shown.
 
-    def _draw(self, plan: Plan) -> None:
-        self.view.drawn = self._picture(self._under(plan)) if self.here else {}
-
-    def _picture(self, probabilities: Floats) -> dict[str, Any]:
-        assert self.here is not None and self.here.told is not None
-        told = self.here.told
-        ids = np.argsort(-probabilities, kind="stable")[:ROWS]
-        rows = [
-            {"token": int(token), "text": show(told.pieces[token]), "p": float(probabilities[token])}
-            for token in ids
-            if probabilities[token] > 0
-        ]
-        path = {node.number for node in self.here.path} | {0}
-        tree = [
-            {
-                "number": node.number,
-                "depth": depth,
-                "text": show(node.piece),
-                "p": node.probability,
-                "controls": repr(node.controls),
-                "here": node is self.here,
-                "onPath": node.number in path,
-            }
-            for node, depth in _walked(self._nodes[0], 0)
-        ]
-        return {"rows": rows, "tree": tree, "text": self.text}
-
-    def _show_code(self, plan: Plan) -> None:
-        self.code.notes = plan.notes
-        if self.here is None or not self.here.path:
-            self.code.programs = {}
-            self.code.notes = [_("The code appears once a token was taken.")]
+    def draw(self, result: Tree | None, asked: Asked) -> None:
+        """What could come next, and the tree; where the controls leave nothing, the picture stays."""
+        self._is_drawn = False
+        for each in (self.engine_button, self.likeliest_button, self.back_button):
+            each.disabled = self.result is None
+        if result is None:
+            self.view.drawn = {}
             return
-        way = [node.token for node in self.here.path]
-        self.code.programs = {"openai": forcing(self.server.endpoint, self._tokens(self.here)[: -len(way)], way)}
-        if any(show(node.piece).startswith("⟨0x") for node in self.here.path):
-            self.code.notes = [_("Tokens that are parts of a character come without text there."), *plan.notes]
+        rows = could_follow(result, self._under(result, self._controls))
+        self.view.drawn = {"prompt": tail(asked.prompt), "text": result.text, "rows": rows, **result.shown()}
+        self._is_drawn = True
 
-    def as_table(self) -> str:
-        """The way so far, what could come next, and the tree, as plain text."""
-        self._shown.flush()
-        lines = [super().as_table(), self.text]
-        lines += [f"{row['text']!r:<20}{row['p']:>8.2%}" for row in self.view.drawn.get("rows", [])]
-        for node in self.view.drawn.get("tree", []):
-            mark = ">" if node["here"] else " "
-            name = repr(node["text"]) if node["number"] else self.view.labels["start"]
-            lines.append(f"{mark} {'  ' * node['depth']}{name} {node['p']:.2%}")
-        return "\n".join(lines)
+    def lines(self, result: Tree, asked: Asked) -> list[str]:  # noqa: ARG002
+        """The path so far, what could come next, and the tree, as plain text."""
+        if not self._is_drawn:
+            return [result.text]
+        drawn, labels = self.view.drawn, self.view.labels
+        lines = [result.text, *(f"{row['text']!r:<20}{row['p']:>8.2%}" for row in drawn["rows"])]
+        if drawn["before"]:
+            lines.append(labels["more"].format(n=drawn["before"]))
+        for node in drawn["tree"]:
+            name = repr(node["text"]) if node["number"] else labels["start"]
+            lines.append(f"{'>' if node['here'] else ' '} {'  ' * node['depth']}{name} {node['p']:.2%}")
+        return [*lines, *([labels["more"].format(n=drawn["after"])] if drawn["after"] else [])]
+
+    def pack(self, result: Tree) -> dict[str, Any]:
+        """All nodes, and what the engine told at the prompt's end and where one stands."""
+        return pack_tree(result)
+
+    def unpack(self, packed: Any) -> Tree:
+        """The tree again."""
+        return unpack_tree(packed)
+
+    def still(self, result: Tree, asked: Asked, caption: str) -> dict[str, str]:  # noqa: ARG002
+        """What could come next, as a table."""
+        if not self._is_drawn:
+            return {}
+        drawn = self.view.drawn
+        heads = (f"{drawn['prompt']}{drawn['text']} …", "", self.view.labels["rows"])
+        return bars(caption, heads, [(token(row["text"]), row["p"], [percent(row["p"])]) for row in drawn["rows"]])
 
 
-def _walked(node: Node, depth: int) -> list[tuple[Node, int]]:
-    """Nodes with their depths, each before its children; a way that does not part goes on at the same depth."""
-    inside = depth + (len(node.children) > 1)
-    return [(node, depth), *(pair for child in node.children for pair in _walked(child, inside))]
+def _plan(controls: Controls, defaults: tuple[Mapping[str, Any], str]) -> Plan:
+    one = controls.with_(max_tokens=1, n=None, logprobs=None, stop=None)
+    return ROUTES["llama.cpp /completion"].plan(one, defaults=defaults[0], origin=defaults[1])
+
+
+def _begun(tree: Tree | None) -> Tree:
+    if tree is None:
+        raise SettingsError(_("Press Begin first."))
+    return tree
+
+
+def _standing(run: Run, tree: Tree, number: int) -> Tree:
+    """The tree, standing at a node; the engine is asked what could follow it unless that is still known."""
+    told = dict(tree.rows).get(number)
+    if told is None:
+        told = next_token(run.server, tree.tokens_to(number))
+    return tree.at(number, told)
+
+
+def _likeliest(_run: Run, _tree: Tree, probabilities: Floats, _controls: Controls) -> int:
+    return int(np.argmax(probabilities))
+
+
+def _engines(run: Run, tree: Tree, _probabilities: Floats, controls: Controls) -> int:
+    """The engine's own choice: with a seed, one more for each step, so that steps do not repeat each other."""
+    arguments = dict(_plan(controls, tree.look.defaults).arguments)
+    if "seed" in arguments:
+        arguments["seed"] += len(tree.path)
+    body = {**arguments, "prompt": tree.tokens_to(tree.here), "return_tokens": True, "cache_prompt": True}
+    return int(ask(run.server, "/completion", body)["tokens"][0])
 
 
 def forcing(endpoint: Endpoint, prompt: tuple[int, ...], path: list[int]) -> str:
@@ -319,7 +303,7 @@ def forcing(endpoint: Endpoint, prompt: tuple[int, ...], path: list[int]) -> str
         "prompt": Name("tokens"),
         "max_tokens": 1,
         "temperature": 0,
-        "logit_bias": Name(f"{{token: {FORCE}}}"),
+        "logit_bias": Name(f"{{token: {STRONGEST_BIAS}}}"),
     }
     lines += ["    " + line for line in assign("step", call("client.completions.create", named=named))]
     lines += ['    print(step.choices[0].text, end="")', "    tokens.append(token)"]

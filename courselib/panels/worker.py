@@ -11,6 +11,7 @@ import contextlib
 import contextvars
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
 from courselib.i18n import _
@@ -89,7 +90,7 @@ class Worker:
 
     Args:
         on_error: called in the thread with what a job raised.
-        on_end: called in the thread when a job has ended, in whatever way; it must not start another.
+        on_end: called in the thread when a job has ended, in whatever way, and none follows; it must not start another.
     """
 
     def __init__(self, on_error: Callable[[BaseException], None], on_end: Callable[[], None]) -> None:
@@ -97,9 +98,11 @@ class Worker:
         self._on_end = on_end
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._waiting: deque[Callable[[], None]] = deque()
         self._ending = False
         self._on_cancel: Callable[[], None] | None = None
         self.error: BaseException | None = None
+        self._unraised: BaseException | None = None
         self.cancelled = threading.Event()
 
     @property
@@ -125,37 +128,76 @@ class Worker:
         with self._starting:
             if self.busy:
                 return False
-            if self._thread is not None:
-                self._thread.join()  # a click may come the moment a job's end is shown, before its thread is gone
-            self._ending = False
-            self.cancelled.clear()
-            self.error = None
-            self._on_cancel = on_cancel
-            self._thread = thread(self._run, job)
-            self._thread.start()
+            self._begin(job, on_cancel)
         return True
 
-    def _run(self, job: Callable[[], None]) -> None:
+    def follow(self, job: Callable[[], None]) -> None:
+        """Run ``job`` now, or after those that run and wait; it never comes to its turn if one of these fails."""
+        with self._starting:
+            if self.busy:
+                self._waiting.append(job)
+            else:
+                self._begin(job)
+
+    def _begin(self, job: Callable[[], None], on_cancel: Callable[[], None] | None = None) -> None:
+        if self._thread is not None:
+            self._thread.join()  # a click may come the moment a job's end is shown, before its thread is gone
+        self._ending = False
+        self.cancelled.clear()
+        self.error = self._unraised = None
+        self._on_cancel = on_cancel
+        self._thread = thread(self._run, job)
+        self._thread.start()
+
+    def _run(self, first: Callable[[], None]) -> None:
+        job: Callable[[], None] | None = first
+        try:
+            while job:
+                self._do(job)
+                job = self._next()
+        finally:
+            self._ending = True
+            self._on_end()
+
+    def _do(self, job: Callable[[], None]) -> None:
         try:
             job()
         except BaseException as error:  # noqa: BLE001 - a thread's exception is otherwise seen by nobody
             # A wait that was broken off on request fails in ways of its own; that is no fault.
             if not self.cancelled.is_set():
-                self.error = error
+                self.error = self._unraised = error
                 self._on_error(error)
-        finally:
-            self._ending = True
-            self._on_end()
+
+    def _next(self) -> Callable[[], None] | None:
+        """The job that follows; ``None``, and from here on none can, if none waits or one has failed."""
+        with self._starting:
+            if self.error or not self._waiting:
+                self._waiting.clear()
+                self._ending = True
+                return None
+            self.cancelled.clear()  # of those that wait, none was there when Cancel was pressed
+            self._on_cancel = None
+            return self._waiting.popleft()
 
     def cancel(self) -> None:
-        """Ask the job to end; returns at once, and may be called again or when nothing runs."""
-        self.cancelled.set()
+        """Ask the job to end, and forget those that wait; returns at once, and may be called when nothing runs."""
+        with self._starting:
+            self._waiting.clear()
+            self.cancelled.set()
         if self.busy and self._on_cancel:
             with contextlib.suppress(Exception):  # what is to be broken off may just have ended
                 self._on_cancel()
 
+    def on_cancel(self, close: Callable[[], None]) -> None:
+        """From inside a job: have ``close`` called by ``cancel``, and now if that was called already."""
+        self._on_cancel = close
+        if self.cancelled.is_set():
+            close()
+
     def wait(self, timeout_s: float = 60) -> None:
-        """Wait for the job's end and raise what it raised.
+        """Wait for the job's end and raise its error.
+
+        An error is raised once: the next call raises only what a later job has raised.
 
         Raises:
             TimeoutError: it still runs.
@@ -166,5 +208,6 @@ class Worker:
                 raise TimeoutError(
                     _("It still runs after {seconds} s; wait longer, or cancel it.").format(seconds=timeout_s)
                 )
-        if self.error:
-            raise self.error
+        error, self._unraised = self._unraised, None
+        if error:
+            raise error

@@ -1,7 +1,8 @@
 """From logits to a token: each engine's stages in its own order, as a distribution that can be looked at.
 
 Pure arrays and numbers: no engine, no network, no widget. ``logits`` are one row, shape (vocabulary,), raw as the model
-gives them; ``courselib.observe.logits`` gets them from a live engine. Everything is double precision.
+gives them; ``courselib.observe.logits`` gets them from a live engine. Where an engine returns log-probabilities only,
+they come as ``LogProbabilities``, which a repetition penalty refuses. Everything is double precision.
 
     from courselib.controls.controls import Controls
     from courselib.sampling import Context, agreement, first_divergence, pipeline
@@ -21,17 +22,22 @@ gives them; ``courselib.observe.logits`` gets them from a live engine. Everythin
 |---|---|
 | ``pipeline(engine, controls, context)`` | the ``Pipeline`` of ``llama.cpp``, ``llama_cpp`` (the library), ``vllm``, ``tgi``, ``tgi-gateway`` or ``transformers``, with that engine's defaults for what is not set; ``PIPELINES`` holds all |
 | ``llama_cpp(controls, context, order=…, …)`` | llama-server's, in any order; also top_n_sigma and XTC, which are no controls |
-| ``Context(prompt, output, ends, breakers)`` | the token ids before the one to be chosen |
+| ``Context(prompt, output, ends, breakers, server)`` | the token ids before the one to be chosen, and the server that chooses |
+| ``ServerSampling`` | what a server applies by itself and is no control: its samplers and their order, windows, notes |
 | ``Pipeline`` | ``engine``, ``stages``, ``ignored`` controls, ``notes``; ``run(logits)``, ``probabilities(logits)`` |
 | ``Outcome`` | ``start`` and ``steps``, ``end``, ``probabilities``, ``follow(token)`` |
 | ``softmax entropy perplexity survivors top`` | of one distribution; entropy in bits |
 | ``total_variation overlap first_divergence`` | of two |
+| ``text_perplexity(logits, tokens)`` | of a text, from a row of logits for each token |
+| ``kl_divergence top_agreement`` | of two models on the same text, row by row |
 | ``agreement(counts, predicted)`` | chi-square test of drawn tokens: ``p_value``, ``outside``, ``agrees``, ``verdict`` |
 
 What cannot be computed raises ``SettingsError``: NaN or +inf in the logits, all tokens forbidden, a value out of range.
 """  # noqa: E501 - a table
 
 from courselib.sampling.agreement import Agreement, agreement
+from courselib.sampling.candidates import LogProbabilities
+from courselib.sampling.context import Context, ServerSampling
 from courselib.sampling.distribution import (
     Divergence,
     Overlap,
@@ -45,7 +51,8 @@ from courselib.sampling.distribution import (
     total_variation,
 )
 from courselib.sampling.dry import breakers_within
-from courselib.sampling.engines import PIPELINES, Context, llama_cpp, pipeline
+from courselib.sampling.engines import PIPELINES, llama_cpp, pipeline
+from courselib.sampling.likelihood import kl_divergence, log_softmax, text_perplexity, top_agreement
 from courselib.sampling.pipeline import Outcome, Pipeline, State, Step
 
 __all__ = [
@@ -53,21 +60,27 @@ __all__ = [
     "Agreement",
     "Context",
     "Divergence",
+    "LogProbabilities",
     "Outcome",
     "Overlap",
     "Pipeline",
+    "ServerSampling",
     "State",
     "Step",
     "agreement",
     "breakers_within",
     "entropy",
     "first_divergence",
+    "kl_divergence",
     "llama_cpp",
+    "log_softmax",
     "overlap",
     "perplexity",
     "pipeline",
     "softmax",
     "survivors",
+    "text_perplexity",
     "top",
+    "top_agreement",
     "total_variation",
 ]

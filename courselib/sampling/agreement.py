@@ -35,7 +35,7 @@ class Agreement:
         p_value: how likely a statistic as great or greater is, were the prediction right; 0 if a token was drawn that
             it calls impossible.
         outside: how many draws were of tokens that the prediction calls impossible.
-        total_variation: between observed shares and prediction, 0 to 1; chance alone makes it greater than 0.
+        total_variation: between observed shares and prediction, 0 to 1; random draws alone make it greater than 0.
         level: the p-value below which the prediction is rejected.
     """
 
@@ -57,20 +57,20 @@ class Agreement:
         """The outcome, for a person."""
         if self.outside:
             return ngettext(
-                "{n} of {draws} tokens cannot come from this distribution: it is not what the engine samples from.",
-                "{n} of {draws} tokens cannot come from this distribution: it is not what the engine samples from.",
+                "{n} of {draws} tokens cannot come from this distribution: the engine does not sample from it.",
+                "{n} of {draws} tokens cannot come from this distribution: the engine does not sample from it.",
                 self.outside,
             ).format(n=self.outside, draws=self.draws)
         if not self.agrees:
             return _(
-                "Were this the distribution, {draws} tokens would differ from it this much with a probability of"
-                " {p:.2g}: it is not what the engine samples from."
+                "If this were the distribution, {draws} tokens would differ from it this much with a probability of"
+                " {p:.2g}: the engine does not sample from it."
             ).format(draws=self.draws, p=self.p_value)
         if not self.freedom:
             return _("All {draws} tokens are the one that this distribution allows.").format(draws=self.draws)
         return _(
-            "{draws} tokens agree with this distribution: chance alone makes them differ this much or more with a"
-            " probability of {p:.2g}."
+            "{draws} tokens agree with this distribution: random draws differ this much or more with a probability"
+            " of {p:.2g}."
         ).format(draws=self.draws, p=self.p_value)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +20,18 @@ Mask: TypeAlias = NDArray[np.bool_]
 FIRST_LOOK = 256
 
 
+class LogProbabilities(np.ndarray[Any, np.dtype[np.float64]]):
+    """A row of natural logarithms of probabilities: logits less a number that is the same for all, and is not known.
+
+    Every stage but the repetition penalty gives the same from these as from logits; that one refuses them.
+    """
+
+    @classmethod
+    def of(cls, row: ArrayLike) -> LogProbabilities:
+        """A row as such."""
+        return np.asarray(row, dtype=np.float64).view(cls)
+
+
 @dataclass(frozen=True, eq=False)
 class Candidates:
     """Tokens that may still be chosen.
@@ -28,19 +40,21 @@ class Candidates:
         ids: their ids, rising, shape (n,).
         logits: their logits, all finite, shape (n,).
         vocabulary: how many tokens there are in all.
+        are_logits: whether ``logits`` are logits; if not, they are logits less an unknown number.
     """
 
     ids: Indices
     logits: Floats
     vocabulary: int
+    are_logits: bool = True
 
     @classmethod
     def of(cls, logits: ArrayLike) -> Candidates:
         """All tokens with a logit above -inf.
 
         Args:
-            logits: one for each token of the vocabulary, shape (vocabulary,); log-probabilities do as well, except
-                under a repetition penalty, which asks for a logit's sign. -inf forbids a token.
+            logits: one for each token of the vocabulary, shape (vocabulary,). -inf forbids a token. Log-probabilities
+                come as ``LogProbabilities``, so that a repetition penalty, which asks for a logit's sign, refuses them.
 
         Raises:
             SettingsError: they are not one row of numbers, one is NaN or +inf, or all are -inf.
@@ -54,15 +68,15 @@ class Candidates:
             )
         if np.isnan(row).any() or (row == np.inf).any():
             raise SettingsError(
-                _("Token {token} has the logit {value}, which no engine can sample from; look at what gave it.").format(
+                _("Token {token} has the logit {value}, which no engine can sample from; look at its source.").format(
                     token=int(np.argmax(np.isnan(row) | (row == np.inf))),
                     value=row[np.isnan(row) | (row == np.inf)][0],
                 )
             )
         ids = np.flatnonzero(row > -np.inf)
         if not ids.size:
-            raise SettingsError(_("Every token is forbidden (all logits are -inf); allow one at least."))
-        return cls(ids, row[ids], row.size)
+            raise SettingsError(_("Every token is forbidden (all logits are -inf); allow at least one."))
+        return cls(ids, row[ids], row.size, are_logits=not isinstance(logits, LogProbabilities))
 
     def __len__(self) -> int:
         return self.ids.size
@@ -103,14 +117,13 @@ class Candidates:
             mask = np.zeros(len(self), dtype=np.bool_)
             mask[kept] = True
             kept = mask
-        return Candidates(self.ids[kept], self.logits[kept], self.vocabulary)
+        return replace(self, ids=self.ids[kept], logits=self.logits[kept])
 
     def with_logits(self, logits: Floats) -> Candidates:
         """The same tokens with other logits; those that are -inf now drop out."""
         alive = logits > -np.inf
-        return (
-            replace(self, logits=logits) if alive.all() else Candidates(self.ids[alive], logits[alive], self.vocabulary)
-        )
+        kept = self if alive.all() else self.keep(alive)
+        return replace(kept, logits=logits[alive])
 
     def divided(self, by: float) -> Candidates:
         """The same with all logits divided, which leaves their order as it is."""

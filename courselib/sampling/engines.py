@@ -9,7 +9,7 @@ all of them but TGI.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from courselib.controls.catalogue import CONTROLS
@@ -18,19 +18,15 @@ from courselib.controls.route import LOST, Route, Verdict, missing, sent
 from courselib.controls.routes import ROUTES
 from courselib.errors import SettingsError
 from courselib.i18n import N_, _
+from courselib.sampling.context import LAST_N, Context, samplers_of
 from courselib.sampling.dry import Dry
 from courselib.sampling.penalties import LogitBias, NoEnd, NoRepeatNgram, Penalties
 from courselib.sampling.pipeline import Pipeline
 from courselib.sampling.stages import Greedy, Stage, Temperature
 from courselib.sampling.truncation import MinP, TopK, TopNSigma, TopP, Typical, Xtc
 
-LLAMA_CPP_ORDER = ("penalties", "dry", "top_n_sigma", "top_k", "typ_p", "top_p", "min_p", "xtc", "temperature")
 # TGI's order in llama.cpp's names, as the gateway asks for it.
 GATEWAY_ORDER = ("penalties", "temperature", "top_k", "top_p", "typ_p")
-# ``--sampler-seq`` and ``samplers`` take these letters, too.
-LLAMA_CPP_LETTERS = dict(zip("edskypmxt", LLAMA_CPP_ORDER, strict=True))
-# llama.cpp: how many of the last tokens penalties and DRY look back on.
-LAST_N = 64
 # transformers is no engine of the course, and has no route; this is what its ``generate`` takes.
 TRANSFORMERS = Route(
     "transformers generate",
@@ -46,31 +42,9 @@ TRANSFORMERS = Route(
     "transformers 5.19",
 )
 UNDEFINED_TYPICAL = N_(
-    "llama.cpp does not drop tokens that are forbidden or outside top_n_sigma, and typical_p then computes with 0 times"
-    " infinity: which tokens it keeps is not defined."
+    "llama.cpp does not drop tokens that are forbidden or outside top_n_sigma, and typical_p then computes 0 times"
+    " infinity: the tokens that it keeps are not defined."
 )
-
-
-@dataclass(frozen=True)
-class Context:
-    """The tokens before the one that is to be chosen.
-
-    Args:
-        prompt: ids of the prompt's tokens.
-        output: ids of those generated so far.
-        ends: ids of the tokens that end an answer; needed for ``min_tokens`` and ``ignore_eos``.
-        breakers: sequences of ids at which DRY's runs end; see ``breakers_within``.
-    """
-
-    prompt: tuple[int, ...] = ()
-    output: tuple[int, ...] = ()
-    ends: tuple[int, ...] = ()
-    breakers: tuple[tuple[int, ...], ...] = ()
-
-    @property
-    def tokens(self) -> tuple[int, ...]:
-        """Prompt and output."""
-        return self.prompt + self.output
 
 
 NOTHING = Context()
@@ -94,49 +68,38 @@ class _Settings:
 
 
 def llama_cpp(
-    controls: Controls,
-    context: Context = NOTHING,
-    *,
-    order: Sequence[str] | str = LLAMA_CPP_ORDER,
-    last_n: int = LAST_N,
-    top_n_sigma: float = -1.0,
-    xtc_probability: float = 0.0,
-    xtc_threshold: float = 0.1,
-    min_keep: int = 0,
+    controls: Controls, context: Context = NOTHING, *, order: Sequence[str] | str | None = None, **more: Any
 ) -> Pipeline:
-    """llama-server's pipeline: its default chain, or any order.
+    """llama-server's pipeline: its own chain, or any order.
 
     Args:
         controls: what is set; the rest takes llama.cpp's defaults.
-        context: the tokens so far.
+        context: the tokens so far, and what the server applies by itself.
         order: names as in the request field ``samplers``, or its letters; what is left out does not happen.
-        last_n: tokens that penalties and DRY look back on (``repeat_last_n``, ``dry_penalty_last_n``).
-        top_n_sigma: see ``TopNSigma``.
-        xtc_probability: see ``Xtc``.
-        xtc_threshold: see ``Xtc``.
-        min_keep: tokens that typ_p, top_p, min_p and xtc keep in any case.
+        more: what else is sent with the request, in place of the server's own: fields of ``ServerSampling``.
 
     Raises:
-        SettingsError: the order names what is no stage, or what cannot be predicted (mirostat and adaptive_p depend
-            on the tokens drawn before, infill on the vocabulary).
+        SettingsError: the order names what is no stage, or something is on that cannot be predicted.
     """
     settings = _Settings(controls, ROUTES["llama.cpp /completion"])
-    window = context.tokens[-last_n:] if last_n > 0 else ()
+    server = replace(context.server, **more)
+    server.check()
+    window = context.last(server.repeat_last_n)
     stages: dict[str, Stage] = {
         "penalties": _penalties(settings, repeated=window, counted=window),
         "dry": Dry(
-            settings.dry_multiplier, settings.dry_base, settings.dry_allowed_length, window, context.breakers
+            settings.dry_multiplier, settings.dry_base, settings.dry_allowed_length,
+            context.last(server.dry_penalty_last_n), context.breakers,
         ),
-        "top_n_sigma": TopNSigma(top_n_sigma),
+        "top_n_sigma": TopNSigma(server.top_n_sigma),
         "top_k": TopK(settings.top_k, ties=False),
-        "typ_p": Typical(settings.typical_p, ties=False, min_keep=min_keep),
-        "top_p": TopP(settings.top_p, min_keep),
-        "min_p": MinP(settings.min_p, min_keep),
-        "xtc": Xtc(xtc_probability, xtc_threshold, min_keep),
+        "typ_p": Typical(settings.typical_p, ties=False, min_keep=server.min_keep),
+        "top_p": TopP(settings.top_p, server.min_keep),
+        "min_p": MinP(settings.min_p, server.min_keep),
+        "xtc": Xtc(server.xtc_probability, server.xtc_threshold, server.min_keep),
         "temperature": _temperature(settings.temperature),
     }  # fmt: skip
-    names = _names(order)
-    chain = [stages[name] for name in names]
+    chain = [stages[name] for name in samplers_of(server.samplers if order is None else order)]
     first = (LogitBias(settings.logit_bias), NoEnd(context.ends if settings.ignore_eos else (), "ignore_eos"))
     return Pipeline("llama.cpp", (*first, *chain), settings.ignored, _undefined(first[1:], chain))
 
@@ -156,16 +119,20 @@ def llama_cpp_native(
     """
     settings = _Settings(controls, ROUTES["llama_cpp.Llama chat" if chat else "llama_cpp.Llama"])
     window = context.output[-last_n:] if last_n > 0 else ()
-    stages = (
-        LogitBias(settings.logit_bias),
-        _penalties(settings, repeated=window, counted=window),
-        TopK(settings.top_k, ties=False),
-        Typical(settings.typical_p, ties=False),
-        TopP(settings.top_p),
-        MinP(settings.min_p),
-        _temperature(settings.temperature),
+    first = (LogitBias(settings.logit_bias), _penalties(settings, repeated=window, counted=window))
+    # Greedily, it takes the likeliest before anything could be cut (Llama._init_sampler).
+    chain: tuple[Stage, ...] = (
+        (Greedy(),)
+        if settings.temperature == 0
+        else (
+            TopK(settings.top_k, ties=False),
+            Typical(settings.typical_p, ties=False),
+            TopP(settings.top_p),
+            MinP(settings.min_p),
+            Temperature(settings.temperature),
+        )
     )
-    return Pipeline("llama_cpp.Llama", stages, settings.ignored)
+    return Pipeline("llama_cpp.Llama", (*first, *chain), settings.ignored)
 
 
 def vllm(controls: Controls, context: Context = NOTHING) -> Pipeline:
@@ -252,7 +219,9 @@ def pipeline(engine: str, controls: Controls, context: Context = NOTHING) -> Pip
                 engine=engine, names=", ".join(PIPELINES)
             )
         )
-    return PIPELINES[engine](controls, context)
+    made = PIPELINES[engine](controls, context)
+    # What another engine's server leaves unknown is of no account here.
+    return replace(made, notes=(*made.notes, *context.server.notes)) if context.server.engine == engine else made
 
 
 def _temperature(value: float) -> Stage:
@@ -278,19 +247,6 @@ def _penalties(
         counted,
         relative,
     )
-
-
-def _names(order: Sequence[str] | str) -> list[str]:
-    names = [LLAMA_CPP_LETTERS.get(letter, letter) for letter in order] if isinstance(order, str) else list(order)
-    names = ["typ_p" if name == "typical_p" else name for name in names]
-    for name in names:
-        if name not in LLAMA_CPP_ORDER:
-            raise SettingsError(
-                _("{name!r} is no stage whose effect can be told beforehand; llama.cpp has {names}.").format(
-                    name=name, names=", ".join(LLAMA_CPP_ORDER)
-                )
-            )
-    return names
 
 
 def _undefined(first: Sequence[Stage], chain: Sequence[Stage]) -> tuple[str, ...]:

@@ -149,9 +149,20 @@ class Penalties(CertainStage):
         return bool((self.repetition != 1 and self.repeated) or ((self.presence or self.frequency) and self.counted))
 
     def act(self, candidates: Candidates) -> Candidates:
-        """Lower the logits of tokens that were there before."""
+        """Lower the logits of tokens that were there before.
+
+        Raises:
+            SettingsError: the repetition penalty divides logits, and these are log-probabilities.
+        """
         row = candidates.full(candidates.logits, -np.inf)
         seen = _inside(np.unique(self.repeated), candidates.vocabulary)
+        if self.repetition != 1 and seen.size and not candidates.are_logits:
+            raise SettingsError(
+                _(
+                    "A repetition penalty divides logits, and this engine returned log-probabilities; set"
+                    ' repetition_penalty to 1, or start vLLM with logprobs_mode="raw_logits".'
+                )
+            )
         row[seen] = np.where(row[seen] > 0, row[seen] / self.repetition, row[seen] * self.repetition)
         counted, counts = np.unique(self.counted, return_counts=True)
         inside = (counted >= 0) & (counted < candidates.vocabulary)
@@ -173,9 +184,9 @@ class Penalties(CertainStage):
     @property
     def rule(self) -> str:
         """What it does, and on how many tokens."""
-        return _(
-            "Lowers the logits of tokens that were there before: {repeated} by the factor, {counted} by count."
-        ).format(repeated=len(set(self.repeated)), counted=len(set(self.counted)))
+        return _("Lowers the logits of earlier tokens: {repeated} by the factor, {counted} by count.").format(
+            repeated=len(set(self.repeated)), counted=len(set(self.counted))
+        )
 
 
 def _inside(ids: np.ndarray, vocabulary: int) -> Indices:

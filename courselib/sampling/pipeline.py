@@ -153,10 +153,11 @@ class Pipeline:
         """Pass one row of logits through all stages.
 
         Args:
-            logits: raw, shape (vocabulary,); see ``Candidates.of``.
+            logits: raw, shape (vocabulary,), or ``LogProbabilities``; see ``Candidates.of``.
 
         Raises:
-            SettingsError: the logits cannot be sampled from, or a stage leaves no token.
+            SettingsError: the logits cannot be sampled from, a stage leaves no token, or a repetition penalty meets
+                log-probabilities.
         """
         start = State(((1.0, Candidates.of(logits)),))
         steps: list[Step] = []

@@ -94,7 +94,7 @@ class Temperature(CertainStage):
             divided = candidates.divided(self.temperature)
         if not np.isfinite(divided.logits).all():
             raise SettingsError(
-                _("temperature is {value}, so little that logits overflow; 0 takes the likeliest token.").format(
+                _("temperature is {value}, so little that logits overflow; 0 takes the most likely token.").format(
                     value=self.temperature
                 )
             )
@@ -117,7 +117,7 @@ class Temperature(CertainStage):
 
 @dataclass(frozen=True)
 class Greedy(CertainStage):
-    """Keeps the likeliest token, of equals the one with the lowest id; engines take any of them."""
+    """Keeps the most likely token, of equals the one with the lowest id; engines take any of them."""
 
     name = "greedy"
 
@@ -138,4 +138,4 @@ class Greedy(CertainStage):
     @property
     def rule(self) -> str:
         """What it does."""
-        return _("Takes the likeliest token; nothing is left to chance.")
+        return _("Takes the most likely token; nothing is random.")

@@ -28,7 +28,7 @@ class Ngrams:
 
     def __init__(self, n: int) -> None:
         if n < 1:
-            raise SettingsError(_("n is {n}; an n-gram has one token at least.").format(n=n))
+            raise SettingsError(_("n is {n}; an n-gram has at least one token.").format(n=n))
         self._n = n
         self._last: deque[Hashable] = deque(maxlen=n)
         self._seen: set[tuple[Hashable, ...]] = set()
@@ -126,10 +126,10 @@ class LoopDetector:
     def __init__(self, *, repeats: int = LEAST_REPEATS, longest_period: int = LONGEST_PERIOD) -> None:
         if repeats < LEAST_REPEATS:
             raise SettingsError(
-                _("repeats is {repeats}; take {least} at least.").format(repeats=repeats, least=LEAST_REPEATS)
+                _("repeats is {repeats}; take at least {least}.").format(repeats=repeats, least=LEAST_REPEATS)
             )
         if longest_period < 1:
-            raise SettingsError(_("longest_period is {n}; a round has one token at least.").format(n=longest_period))
+            raise SettingsError(_("longest_period is {n}; a round has at least one token.").format(n=longest_period))
         self._repeats = repeats
         self._longest = longest_period
         self._names: dict[Hashable, int] = {}

@@ -64,7 +64,7 @@ class ScriptWindow:
 
     def __init__(self, window: int = WINDOW) -> None:
         if window < 1:
-            raise SettingsError(_("window is {n}; look at one character at least.").format(n=window))
+            raise SettingsError(_("window is {n}; look at at least one character.").format(n=window))
         self._last: deque[str] = deque()
         self._window = window
         self._counts: Counter[str] = Counter()

@@ -151,7 +151,7 @@ def account(steps: Sequence[Step], ending: Ending, route: str) -> Account:
     found = dialect.end(steps, ending)
     if found is None:
         raise SettingsError(
-            _("{n} tokens do not tell how this ends; generate more without stop strings.").format(n=len(steps))
+            _("{n} tokens are too few to show how this ends; generate more without stop strings.").format(n=len(steps))
         )
     return found
 

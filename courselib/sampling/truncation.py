@@ -54,7 +54,7 @@ class TopNSigma(CertainStage):
 
 @dataclass(frozen=True)
 class TopK(CertainStage):
-    """Keeps the ``k`` likeliest tokens.
+    """Keeps the ``k`` most likely tokens.
 
     Args:
         k: how many; 0 and below is off, more than there are keeps all.
@@ -86,14 +86,14 @@ class TopK(CertainStage):
     @property
     def rule(self) -> str:
         """What it does."""
-        kept = ngettext("the likeliest token", "the {k} likeliest tokens", self.k).format(k=self.k)
+        kept = ngettext("the most likely token", "the {k} most likely tokens", self.k).format(k=self.k)
         text = _("Keeps {kept}, and any as likely as the last.") if self.ties else _("Keeps {kept}.")
         return text.format(kept=kept)
 
 
 @dataclass(frozen=True)
 class TopP(CertainStage):
-    """Keeps the likeliest tokens until together they reach the probability ``p``; the one that reaches it is kept.
+    """Keeps the most likely tokens until together they reach the probability ``p``; the one that reaches it is kept.
 
     All engines have the same rule: a token stays if the tokens before it have less than ``p`` together. Of tokens
     equally likely at the boundary each keeps whichever its sorting put first, for none of them sorts stably; here it is
@@ -129,12 +129,12 @@ class TopP(CertainStage):
     @property
     def rule(self) -> str:
         """What it does."""
-        return _("Keeps the likeliest tokens until together they reach a probability of {p:g}.").format(p=self.p)
+        return _("Keeps the most likely tokens until together they reach a probability of {p:g}.").format(p=self.p)
 
 
 @dataclass(frozen=True)
 class MinP(CertainStage):
-    """Keeps tokens at least ``p`` times as likely as the likeliest; exact equality stays.
+    """Keeps tokens at least ``p`` times as likely as the most likely one; exact equality stays.
 
     The rule is the same in all engines; its place is not. llama.cpp's default chain has it before temperature, vLLM
     and transformers after.
@@ -170,12 +170,12 @@ class MinP(CertainStage):
     @property
     def rule(self) -> str:
         """What it does."""
-        return _("Keeps tokens at least {p:g} times as likely as the likeliest.").format(p=self.p)
+        return _("Keeps tokens at least {p:g} times as likely as the most likely one.").format(p=self.p)
 
 
 @dataclass(frozen=True)
 class Typical(CertainStage):
-    """Keeps the tokens of most nearly average surprise until together they reach the probability ``p``.
+    """Keeps the tokens whose surprise is closest to the average until together they reach the probability ``p``.
 
     A token's surprise is -ln of its probability; the average is the entropy. Of tokens equally near, those of higher
     probability come first.
@@ -225,7 +225,8 @@ class Typical(CertainStage):
     def rule(self) -> str:
         """What it does."""
         return _(
-            "Keeps the tokens of most nearly average surprise until together they reach a probability of {p:g}."
+            "Keeps the tokens whose surprise is closest to the average until together they reach a probability of"
+            " {p:g}."
         ).format(p=self.p)
 
 
@@ -278,5 +279,6 @@ class Xtc(Stage):
     def rule(self) -> str:
         """What it does."""
         return _(
-            "With probability {probability:g}, removes all but the least likely of the tokens of {threshold:g} or more."
+            "With probability {probability:g}, removes all tokens of {threshold:g} or more except the least likely of"
+            " them."
         ).format(probability=self.probability, threshold=self.threshold)

@@ -12,7 +12,7 @@ import pytest
 import courselib
 from courselib.authoring import build
 from courselib.errors import LessonError
-from tests.authoring.project import code_cells, fixture, make_project, notebook, notebook_path
+from tests.authoring.project import code_cells, fixture, make_project, notebook, notebook_path, read
 
 LESSON = fixture("lesson.md")
 
@@ -217,3 +217,13 @@ def test_no_pyproject_is_said(tmp_path):
     (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1"\n')
     with pytest.raises(LessonError, match=r"lacks 'tool'"):
         build(tmp_path)
+
+
+def test_each_notebook_ends_with_links_to_the_lessons_before_and_after(tmp_path):
+    quoted = LESSON.replace("title: Counting bytes", 'title: "Counting bytes"')
+    root = make_project(tmp_path, **{"00_first": LESSON, "05_middle": quoted, "10_last": quoted})
+    build(root, execute=False)
+    title = read(root, "05_middle").title
+    first, middle = (notebook(root, name).cells[-1].source for name in ("00_first", "05_middle"))
+    assert first == f"[05 {title}](05_middle.ipynb) →"
+    assert middle == f"← [00 {title}](00_first.ipynb) · [10 {title}](10_last.ipynb) →"

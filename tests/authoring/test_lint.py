@@ -48,12 +48,12 @@ BREAKS = {
     "code without prose": (
         "A widget is kept as its text.\n",
         "```{code-cell} ipython3\n" + "print()\n" * 7 + "```\n",
-        "37: cell 5: say something between",
+        "37: cell 5: write some text between",
     ),
     "three in a row": (
         "A widget is kept as its text.\n",
         "```{code-cell} ipython3\n1\n```\n",
-        "42: cell 6: say something between",
+        "42: cell 6: write some text between",
     ),
     "empty code": ('open("/nowhere/at/all")\n', "", "cell 10: this code cell is empty"),
     "nested code": (PLAIN, "- a\n\n  ```{code-cell}\n  1\n  ```", "8: cell 1: a code cell begins inside this cell"),
@@ -81,12 +81,12 @@ BREAKS = {
     "badge around nothing": (PLAIN, "{measured}` <here>`", "15: cell 1: a badge wraps what it is about"),
     "another title": ("# Counting bytes", "# Bytes", "1: a lesson opens with its title: '# Counting bytes'"),
     "title not first": ("# Counting bytes", "Hello.\n\n# Counting bytes", "1: a lesson opens with its title"),
-    "no opening": ("In this lesson you will", "We will", "1: below its title a lesson says 'In this lesson you will'"),
-    "no list": ("- count the bytes", "count the bytes", "1: below its title a lesson says"),
+    "no opening": ("In this lesson you will", "We will", "1: below its title a lesson has 'In this lesson you will'"),
+    "no list": ("- count the bytes", "count the bytes", "1: below its title a lesson has"),
     "no closing": ("## What you have done", "## Summary", "1: a lesson closes with the headings '## What you have"),
     "no caveat": ("## What this did not prove", "## Bye", "1: a lesson closes with the headings '## What you have"),
     "no closing list": ("- counted bytes", "Counted bytes.", "61: cell 11: a list belongs below '## What you have"),
-    "empty caveat": ("Nothing about tokens.", "", "65: cell 11: nothing is said below '## What this did not prove'"),
+    "empty caveat": ("Nothing about tokens.", "", "65: cell 11: there is no text below '## What this did not prove'"),
     "no title": ("title: Counting bytes", "title: ' '", "1: the front matter needs a title"),
     "minutes are a number": ("minutes: 5", "minutes: five", "1: the front matter needs minutes"),
     "minutes in range": ("minutes: 5", "minutes: 0", "1: the front matter needs minutes"),
@@ -141,7 +141,7 @@ def test_the_length_of_code(tmp_path, lines, tag, fine):
 def test_a_number_without_a_badge(tmp_path, claim):
     found = changed(tmp_path, PLAIN, f"It\ntakes {claim}, as they say.")
     assert found == [found[0]]
-    assert found[0].startswith(f"lessons/bytes.md:16: cell 1: '{claim}' does not say where it comes from")
+    assert found[0].startswith(f"lessons/bytes.md:16: cell 1: '{claim}' does not name its source")
 
 
 @pytest.mark.parametrize(

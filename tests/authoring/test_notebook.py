@@ -138,16 +138,16 @@ def test_what_is_written_is_a_notebook_and_ends_with_a_newline(executed):
 
 
 def test_hardware_that_is_not_here_keeps_its_outputs(tmp_path, monkeypatch):
-    from courselib import environment
+    from courselib import machine
 
     lesson = LESSON.replace(":tags: [no-execute]\nopen", ":tags: [needs-gpu]\nopen").replace(
         'open("/nowhere/at/all")', 'print("from the GPU")'
     )
     root = make_project(tmp_path, bytes=lesson)
-    monkeypatch.setattr(environment, "gpus", lambda: [environment.Gpu("a GPU", 1)])
+    monkeypatch.setattr(machine, "gpus", lambda: [machine.Gpu("a GPU", 1)])
     assert build(root).ok
     assert texts(code_cells(notebook(root, "bytes"))[-1]) == "from the GPU\n"
-    monkeypatch.setattr(environment, "gpus", list)
+    monkeypatch.setattr(machine, "gpus", list)
     assert build(root, execute=True).lines == ["bytes: executed"]
     assert texts(code_cells(notebook(root, "bytes"))[-1]) == "from the GPU\n"
     assert "skip-execution" not in notebook_path(root, "bytes").read_text(encoding="utf-8")

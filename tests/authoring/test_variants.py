@@ -130,3 +130,30 @@ def test_a_broken_catalogue_is_named(project):
     (project / "locale" / "zh_TW" / "softmax.po").write_text('msgid "a\nnonsense')
     with pytest.raises(LessonError, match=r"locale/zh_TW/softmax\.po: "):
         rendered(project, "softmax", variant="solution", language="zh_TW")
+
+
+IN_PROSE = EXERCISE.replace(
+    "Subtract the largest first.", "### BEGIN SOLUTION\nSubtract the largest.\n### END SOLUTION"
+)
+IN_AN_EXPRESSION = EXERCISE.replace(
+    "    return [each / sum(powers) for each in powers]\n    ### END SOLUTION",
+    "    ### END SOLUTION\n    return [\n        ### BEGIN SOLUTION\n        1,\n        ### END SOLUTION\n    ]",
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [(IN_PROSE, "markers stand in code"), (IN_AN_EXPRESSION, "the learner's copy of this cell is not Python")],
+)
+@pytest.mark.parametrize("variant", ["exercise", "solution"])
+def test_an_answer_where_none_can_be(tmp_path, text, words, variant):
+    assert text != EXERCISE
+    root = make_project(tmp_path, x=text)
+    with pytest.raises(LessonError, match=words):
+        vary(read(root, "x"), variant)
+
+
+def test_the_solution_must_be_python_too(tmp_path):
+    root = make_project(tmp_path, x=EXERCISE.replace("for each in logits]", "for each in logits"))
+    with pytest.raises(LessonError, match="the solution of this cell is not Python"):
+        vary(read(root, "x"), "exercise")

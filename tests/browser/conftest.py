@@ -17,12 +17,34 @@ import pytest
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 QUIET = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}
-START_TIMEOUT_S = 60
-RUN_TIMEOUT_MS = 120_000
+# A machine that does other work at the same time takes more than a minute to start JupyterLab and to draw a page.
+START_TIMEOUT_S = 240
+RUN_TIMEOUT_MS = 240_000
+EXPECT_TIMEOUT_MS = 120_000
 ERRORS = """() => [...window.jupyterapp.shell.currentWidget.content.model.cells]
     .flatMap(cell => cell.outputs?.toJSON() ?? [])
     .filter(output => output.output_type === "error")
     .map(output => `${output.ename}: ${output.evalue}`)"""
+# The indicator reads idle before there is a kernel; running cells then opens a dialog and waits for ever.
+KERNEL_READY = """async () => {
+    const session = window.jupyterapp.shell.currentWidget.sessionContext;
+    await session.ready;
+    await session.session.kernel.info;
+}"""
+ASK = """async code => {
+    const future = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({code});
+    let printed = "";
+    future.onIOPub = message => { printed += message.content.text ?? message.content.evalue ?? ""; };
+    await future.done;
+    return printed;
+}"""
+STILL = """css => {
+    const {x, y, width, height} = document.querySelector(css).getBoundingClientRect();
+    const now = [x, y, width, height].join();
+    window.stillFrames = now === window.stillBox ? window.stillFrames + 1 : 0;
+    window.stillBox = now;
+    return window.stillFrames >= 20;
+}"""
 
 
 @pytest.fixture(scope="session")
@@ -37,8 +59,9 @@ def chromium():
 
 @pytest.fixture(scope="session")
 def browser(chromium):
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=EXPECT_TIMEOUT_MS)
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=chromium)
         yield running
@@ -98,7 +121,7 @@ class JupyterLab:
 
     def ask(self, path, method="GET"):
         request = urllib.request.Request(self.url + path, method=method)
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.loads(answer.read() or b"null")
 
     def end_kernels(self):
@@ -136,7 +159,7 @@ class Notebook:
         self._screenshots = screenshots
         self.page.on("websocket", self._watch)
         self.page.on("request", lambda request: self.called.append(request.url))
-        self.page.goto(url)
+        self.page.goto(url, timeout=START_TIMEOUT_S * 1000)
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=START_TIMEOUT_S * 1000)
         change = "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})"
         self.page.evaluate(change, THEMES[theme])
@@ -152,11 +175,7 @@ class Notebook:
         return [url for url in self.called if url.startswith("http") and "//127.0.0.1:" not in url]
 
     def wait_for_kernel(self):
-        # The indicator reads idle before there is a kernel; running cells then opens a dialog and waits for ever.
-        self.page.evaluate(
-            "async () => {const s = window.jupyterapp.shell.currentWidget.sessionContext;"
-            "await s.ready; await s.session.kernel.info}"
-        )
+        self.page.evaluate(KERNEL_READY)
 
     def run_all(self, timeout_ms=RUN_TIMEOUT_MS):
         """Run all cells and wait for their end; a cell's error fails the test."""
@@ -171,6 +190,15 @@ class Notebook:
         # The promise knows nothing of cells that failed.
         assert self.page.evaluate(ERRORS) == []
 
+    def ask(self, code):
+        """Run code in the notebook's kernel without a cell, and give what it prints."""
+        return self.page.evaluate(ASK, code)
+
+    def settle(self, css):
+        """Wait until an element has kept its place and size for twenty frames: after scrolling or a new layout."""
+        self.page.evaluate("window.stillFrames = 0")
+        self.page.wait_for_function(STILL, arg=css, polling="raf")
+
     def screenshot(self, name, locator=None):
         """Save a picture of the page, or of one part of it."""
         (locator or self.page).screenshot(path=str(self._screenshots / f"{name}.png"))
@@ -182,6 +210,18 @@ def screenshots(tmp_path):
     folder = Path(os.environ.get("COURSELIB_SCREENSHOTS") or tmp_path)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def show(page, css):
+    """Bring a part of the notebook into view; JupyterLab draws cells only when they are near it."""
+    place = page.locator(css).first
+    for _turn in range(200):
+        if place.count() and place.is_visible():
+            break
+        page.locator(".jp-WindowedPanel-outer").first.evaluate("panel => panel.scrollBy(0, 400)")
+        page.wait_for_timeout(100)
+    place.scroll_into_view_if_needed()
+    return place
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ def looked_at(open_notebook, language, **view):
     notebook = open_notebook(*cells(PROMPTS[language]), **view)
     notebook.run_all()
     expect(notebook.page.locator(".cl-next-empty")).to_contain_text("Press Look")
-    notebook.page.locator(".cl-look").click()
-    expect(notebook.page.locator(".cl-state")).to_have_text("done", timeout=60_000)
+    notebook.page.locator(".cl-run").click()
+    expect(notebook.page.locator(".cl-state")).to_have_text("done")
     return notebook, notebook.page
 
 
@@ -58,7 +58,7 @@ def test_sliders_tokens_and_the_duel(open_notebook, theme, language):
     notebook.screenshot(f"next-followed-{language}-{theme}", panel)
 
     page.locator(".cl-duel select").select_option("vllm")
-    expect(page.locator(".cl-next-duel p").first).to_contain_text("They part where llama.cpp comes to top_k=20")
+    expect(page.locator(".cl-next-duel p").first).to_contain_text("They differ from where llama.cpp applies top_k=20")
     expect(page.locator(".cl-legend-rival")).to_contain_text("vLLM")
     page.locator(".cl-stage", has_text="top_k=20").focus()
     expect(page.locator(".cl-strip-sentence")).to_contain_text("49132 of 49152 tokens go")
@@ -94,3 +94,17 @@ def test_narrow(open_notebook):
     for part in (".cl-strip", ".cl-candidates", ".cl-next-facts"):
         inner = page.locator(part).bounding_box()
         assert inner["x"] + inner["width"] <= box["x"] + box["width"] + 1
+
+
+def test_pointing_at_a_token_leaves_the_list_where_it_is(open_notebook):
+    _notebook, page = looked_at(open_notebook, "en", width=1300, height=1900)
+    for place in (0, 3, 0, 12):
+        row = page.locator(".cl-candidates .cl-candidate").nth(place)
+        before = row.bounding_box()
+        page.mouse.move(before["x"] + 40, before["y"] + before["height"] / 2)
+        expect(row).to_have_attribute("aria-selected", "true")
+        expect(page.locator(".cl-candidates [aria-selected=true]")).to_have_count(1)
+        # Two frames later everything has been laid out anew.
+        page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        assert row.bounding_box() == before
+        expect(row).to_have_attribute("aria-selected", "true")

@@ -4,11 +4,12 @@ import pytest
 
 from courselib.controls.controls import Controls
 from courselib.controls.route import Verdict
+from tests import sure
 from tests.controls.live import Refused
 
-# A long answer; one that the model soon ends itself.
+# A long answer; one that the model soon ends itself, and surely.
 OPEN, LENGTH = "Tell me a story.", 6
-SHORT, LIMIT = "Answer with one word: is water wet?", 16
+SHORT, LIMIT = sure.QUESTION, 16
 # A marker that begins a turn, and its token.
 MARKER, SPECIAL = "<|im_start|>", 1
 # "A" is the likeliest first token and is in the prompt so many times; "I" comes next and is not.
@@ -20,7 +21,7 @@ FORCED, MOST = 60.0, 24
 HOT, SEEDS = 1.5, (1, 2, 3)
 # Chance that repeats on any machine: without the long tail, in which a thousandth of a logit decides.
 CHANCE = {"temperature": 1.0, "top_p": 0.7}
-NOISE = 0.3  # logits; vLLM's numbers of 16 bits differ by some hundredths from batch to batch
+NOISE = 0.3  # logits; those of llama.cpp differ by some hundredths with what of the prompt is in its cache
 
 # DRY at its strongest: no repeated token is left, since no other token ends a run either.
 DRY = {"dry_multiplier": 100.0, "dry_base": 4.0, "dry_allowed_length": 0, "dry_sequence_breakers": ["@"]}

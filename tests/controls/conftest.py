@@ -5,10 +5,10 @@ import os
 import pytest
 
 import courselib
-from courselib.engines.llamacpp_native import native
-from courselib.engines.vllm_environment import BIND, NO_COMPILER, OFFLINE
-from courselib.engines.vllm_model import find_model
-from courselib.errors import EngineMissing
+from courselib.engines.llamacpp.native import native
+from courselib.engines.vllm.environment import BIND, NO_COMPILER, OFFLINE
+from courselib.engines.vllm.machine import look
+from courselib.engines.vllm.model import find_model
 from tests.controls.live import HttpRoute, LlamaRoute, SamplingParamsRoute, start_library
 
 # Of the vLLM that all tests share, too.
@@ -32,7 +32,7 @@ def gateway_server():
 def vllm_library(installed):
     """vLLM's library in a process of its own: the process, and what it tells of its defaults."""
     model = find_model("smollm2-135m", installed.python)
-    environment = {**OFFLINE, BIND: f"0-{os.cpu_count() - 1}", NO_COMPILER: "1"}
+    environment = {**OFFLINE, BIND: look(installed).cpus, NO_COMPILER: "1"}
     process, told = start_library(installed.python, model.argument, {**os.environ, **environment})
     yield process, told
     process.stdin.close()
@@ -40,11 +40,8 @@ def vllm_library(installed):
 
 
 @pytest.fixture(scope="package")
-def llama():
-    try:
-        return native(context=CONTEXT, logits_all=True)
-    except EngineMissing as error:
-        pytest.skip(error.message)
+def llama(llama_cpp):
+    return native(context=CONTEXT, logits_all=True)
 
 
 @pytest.fixture(scope="package")

@@ -2,19 +2,21 @@
 
 import ast
 import inspect
+import shlex
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from courselib.controls.clients import hub_client, openai_client
-from courselib.controls.clients.endpoint import Endpoint
 from courselib.controls.clients.python_text import literal
 from courselib.controls.code import openai_arguments, programs
 from courselib.controls.controls import Controls
 from courselib.controls.routes import ROUTES
+from courselib.engines.endpoint import Endpoint
 from tests.controls.drawn import some_controls
 
 HERE = Endpoint("http://127.0.0.1:8080", "k", "m", "llama.cpp", "/models/m.gguf", {"n_ctx": 2048})
@@ -67,6 +69,13 @@ def test_every_argument_stands_in_the_program(controls, route):
     assert all(f'"{name}"' in program for name in plan.arguments)
     lost = {line.control for line in plan.report if line.asked is not None and not line.arguments}
     assert not any(f'"{name}"' in program for name in lost - set(plan.arguments))
+
+
+def test_an_address_is_one_word_of_the_shell():
+    plan = ROUTES["llama.cpp /completion"].plan(Controls())
+    hostile = replace(HERE, url="http://host:8080/a b?x=1&y=$(date);'")
+    words = shlex.split(programs(plan, "Hello", hostile)["curl"].replace("\\\n", " "))
+    assert f"{hostile.url}/completion" in words
 
 
 @pytest.mark.parametrize("value", ["a", 'a "b"', "it's", 'it\'s "b"', "\\", "\n\t", "你好\u2028", "", "\x7f"])

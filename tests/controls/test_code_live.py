@@ -10,11 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from courselib.answers.stream import ChatStream, chat_messages
 from courselib.controls.code import openai_arguments, programs
 from courselib.controls.controls import Controls
 from courselib.controls.presets import PRESETS
 from courselib.controls.routes import ROUTES, routes_of
-from courselib.stream import ChatStream, chat_messages
+from tests import sure
 from tests.controls.drawn import some_controls
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
@@ -139,23 +140,29 @@ def test_in_a_new_process(llamacpp_server, client):
 
 
 @pytest.mark.parametrize("route", ["llama.cpp chat", "llama.cpp completions"])
-def test_the_library_on_the_same_file(llamacpp_server, route):
-    pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed: make native")
-    plan = ROUTES[route].plan(Controls(temperature=0, max_tokens=4, min_p=0.0))
-    prompt = chat_messages("What is the capital of France?") if "chat" in route else "The capital of France is"
+def test_the_library_on_the_same_file(llama_cpp, llamacpp_server, route):
+    plan = ROUTES[route].plan(Controls(temperature=0, max_tokens=2, min_p=0.0))
+    prompt = sure.MESSAGES if "chat" in route else sure.TEXT
     program = programs(plan, prompt, llamacpp_server.endpoint)["llama_cpp"]
     # Another build of llama.cpp: its logits differ in the second digit, so that only sure tokens are the same.
-    assert run("llama_cpp", program).split()[0] == asked(llamacpp_server, plan, prompt).split()[0]
+    assert run("llama_cpp", program).rstrip("\n") == asked(llamacpp_server, plan, prompt)
 
 
 @pytest.mark.timeout(300)
 def test_vllm_as_a_library(vllm_server, installed):
     plan = ROUTES["vLLM chat"].plan(Controls(temperature=0, max_tokens=8, min_tokens=2))
-    messages = chat_messages("What is the capital of France?")
-    program = programs(plan, messages, vllm_server.endpoint)["vllm"]
-    printed = in_environment(installed.python, program).stdout
-    # vLLM's own log goes the same way.
-    assert asked(vllm_server, plan, messages).strip() in printed.splitlines()
+    program = programs(plan, sure.MESSAGES, vllm_server.endpoint)["vllm"]
+    # In bfloat16, the model's own format. vLLM's log goes the same way.
+    assert sure.ANSWER in in_environment(installed.python, program).stdout.splitlines()
+    assert asked(vllm_server, plan, sure.MESSAGES) == sure.ANSWER
+
+
+def test_what_is_sure_elsewhere_is_sure_here(llamacpp_server):
+    assert sure.least_lead(llamacpp_server) > sure.LEAD
+
+
+def test_what_is_sure_elsewhere_is_sure_on_vllm(vllm_server):
+    assert sure.least_lead(vllm_server) > sure.LEAD
 
 
 def test_tgis_older_client(gateway_server, text_generation_python):

@@ -1,7 +1,9 @@
 """The controls themselves: ranges and their words, JSON, immutability."""
 
+import copy
 import dataclasses
 import math
+import pickle
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -121,8 +123,16 @@ def test_immutable_throughout():
     some = Controls(temperature=0.5, logit_bias={1: 2.0})
     with pytest.raises(dataclasses.FrozenInstanceError):
         some.temperature = 1
-    with pytest.raises(TypeError, match="immutable"):
-        some.logit_bias[1] = 3.0
+    bias, before = some.logit_bias, hash(some)
+    changes = {
+        "__setitem__": (1, 3.0), "__delitem__": (1,), "__ior__": ({1: 3.0},), "update": ({1: 3.0},), "pop": (1,),
+        "popitem": (), "clear": (), "setdefault": (2, 3.0),
+    }  # fmt: skip
+    for name, arguments in changes.items():
+        with pytest.raises(TypeError, match="immutable"):
+            getattr(bias, name)(*arguments)
+    assert (hash(some), bias) == (before, {1: 2.0})
+    assert copy.deepcopy(some) == some == pickle.loads(pickle.dumps(some))
     source = {1: 2.0}
     copied = Controls(logit_bias=source)
     source[1] = 9.0

@@ -10,7 +10,8 @@ from courselib.controls.controls import Controls
 from courselib.controls.effective import by_control, compare, told_defaults, told_settings
 from courselib.controls.routes import ROUTES
 from courselib.controls.routes.llamacpp import COMPLETION
-from courselib.observe.effective import server_defaults
+from courselib.observe.effective import server_defaults, server_sampling
+from courselib.sampling import ServerSampling
 
 # Recorded from llama.cpp b11549: the answer to {"prompt": "Hi", "n_predict": 2, "logit_bias": [[5, 1.5], [7, -2]],
 # "stop": ["x"], "n_probs": 2, "seed": 5}, less the settings that are no controls of ours.
@@ -99,6 +100,41 @@ def test_a_vllm_server_goes_by_the_file_in_its_models_folder(tmp_path):
     line = ROUTES["vLLM chat"].plan(Controls(), defaults=defaults, origin=origin).line("top_k")
     assert line.text == "not sent: 12 applies, from the model's generation_config.json"
     assert server_defaults(SimpleNamespace(engine_name="vllm", settings=None)) == ({}, ""), "attached"
+
+
+def reporting(params):
+    """A llama-server whose /props holds these settings."""
+    answer = SimpleNamespace(json=lambda: {"default_generation_settings": {"params": params}})
+    answer.raise_for_status = lambda: answer
+    http = SimpleNamespace(get=lambda _path, params: answer)
+    return SimpleNamespace(engine_name="llama.cpp", model="m", settings=None, http=http)
+
+
+class TestWhatAServerAppliesByItself:
+    def test_llama_servers_settings_are_read_off_its_props(self):
+        own = {
+            "samplers": ["temperature", "top_k"], "repeat_last_n": 256, "dry_penalty_last_n": -1, "mirostat": 2,
+            "xtc_probability": 0.5, "xtc_threshold": 0.2, "top_n_sigma": 1.5, "min_keep": 3, "dynatemp_range": 0.5,
+        }  # fmt: skip
+        found = server_sampling(reporting({**SETTINGS, **own}))
+        assert {name: getattr(found, name) for name in own} == {**own, "samplers": ("temperature", "top_k")}
+        assert (found.engine, found.notes) == ("llama.cpp", ())
+
+    def test_one_that_does_not_report_them_is_noted(self):
+        (note,) = server_sampling(reporting({})).notes
+        assert "does not report its samplers" in note
+
+    def test_of_vllm_the_models_folder_must_be_known(self, tmp_path):
+        def notes(settings):
+            return server_sampling(SimpleNamespace(engine_name="vllm", settings=settings)).notes
+
+        assert "generation_config.json" in notes(None)[0], "attached"
+        assert "generation_config.json" in notes(SimpleNamespace(model="owner/name"))[0]
+        assert notes(SimpleNamespace(model=str(tmp_path))) == ()
+
+    def test_others_apply_nothing_by_themselves(self):
+        found = server_sampling(SimpleNamespace(engine_name="tgi", settings=None))
+        assert found == ServerSampling("tgi")
 
 
 @pytest.mark.parametrize("route", ["llama.cpp chat", "llama.cpp completions", "llama.cpp /completion"])

@@ -222,6 +222,16 @@ class TestTgi:
         plan = ROUTES["TGI /generate"].plan(asked)
         assert plan.arguments == {"max_new_tokens": 8}
         assert plan.line("top_k").verdict is Verdict.OFF
+        applies = {line.control: line.applies for line in plan.report}
+        off = {"temperature": 0, "top_k": 0, "top_p": 1, "typical_p": 1, "seed": "another one for each request"}
+        assert {name: applies[name] for name in off} == off, "what is not sent does not apply"
+
+    def test_what_the_chat_does_not_have_is_not_available(self):
+        chat = ROUTES["TGI chat"].plan(Controls(top_k=5, min_p=0.1, typical_p=0.5, repetition_penalty=1.2, n=2))
+        lost = {line.control: line.verdict for line in chat.report if line.asked is not None}
+        assert lost.pop("n") is Verdict.IGNORED
+        assert set(lost.values()) == {Verdict.MISSING}
+        assert chat.line("top_k").text == "this route has no such control; TGI has it on /generate"
 
     def test_a_presence_penalty_that_would_be_a_repetition_penalty_of_nothing(self):
         assert told(ROUTES["TGI chat"], "presence_penalty", -2).verdict is Verdict.REFUSED

@@ -67,7 +67,7 @@ def test_the_build_writes_the_page_and_its_check_sees_a_difference(tmp_path):
     root = make_project(tmp_path)
     assert build(root, check=True).ok, "a project without docs needs no page"
     (root / "docs").mkdir()
-    assert build(root, check=True).problems == [f"{PAGE}: not what courselib/controls gives; run: courselib build"]
+    assert f"{PAGE}: not what courselib/controls gives; run: courselib build" in build(root, check=True).problems
     assert build(root).ok
     assert (root / PAGE).read_text(encoding="utf-8") == TEXT
     assert build(root, check=True).ok

@@ -47,6 +47,6 @@ def engines_alive():
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
             line = " ".join(process.cmdline())
-            if "courselib.llama_server" in line or "engines/guard.py" in line:
+            if "courselib.engines.llamacpp.program" in line or "processes/guard.py" in line:
                 found.add(process.pid)
     return found

@@ -5,14 +5,17 @@ import os
 import re
 import struct
 import subprocess
+import sys
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 
 import courselib
 from courselib import errors, models
-from courselib.engines.ports import free_port
-from courselib.stream import ChatStream, chat_messages
+from courselib.answers.stream import ChatStream, chat_messages
+from courselib.processes.ports import free_port
 from tests.engines.conftest import engines_alive
 from tests.ports import taken_port
 
@@ -24,9 +27,10 @@ def gguf():
     return models.resolve("smollm2-135m")
 
 
-@pytest.fixture
-def files(tmp_path, gguf):
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, gguf):
     """Files that are no model, by what is wrong with them."""
+    folder = tmp_path_factory.mktemp("files")
     content = gguf.read_bytes()
     made = {
         "wrong_magic": b"GGML" + content[4:4096],
@@ -39,10 +43,10 @@ def files(tmp_path, gguf):
         "unknown_architecture": _gguf_of_unknown_architecture(),
     }
     for name, data in made.items():
-        (tmp_path / f"{name}.gguf").write_bytes(data)
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "inside.gguf").write_bytes(content[:100])
-    return tmp_path
+        (folder / f"{name}.gguf").write_bytes(data)
+    (folder / "folder").mkdir()
+    (folder / "folder" / "inside.gguf").write_bytes(content[:100])
+    return folder
 
 
 def _gguf_of_unknown_architecture():
@@ -55,13 +59,13 @@ def _gguf_of_unknown_architecture():
 
 FILES = {
     "missing": (errors.ModelNotFound, "no file .*missing"),
-    "wrong_magic": (errors.ModelCorrupt, "no GGUF"),
-    "empty": (errors.ModelCorrupt, "header .* cannot be read|no GGUF"),
-    "text": (errors.ModelCorrupt, "cannot be read"),
+    "wrong_magic": (errors.ModelCorrupt, "not a GGUF file"),
+    "empty": (errors.ModelCorrupt, "header .* cannot be read|not a GGUF file"),
+    "text": (errors.ModelCorrupt, "cannot read"),
     "truncated": (errors.ModelCorrupt, "cut short .* download it again"),
     "header_only": (errors.ModelCorrupt, "cannot be read|cut short"),
-    "no_tensors": (errors.ModelCorrupt, "cannot be read"),
-    "future_version": (errors.ModelCorrupt, "cannot be read"),
+    "no_tensors": (errors.ModelCorrupt, "cut short"),
+    "future_version": (errors.ModelCorrupt, "version 99, .* cannot read"),
     "unknown_architecture": (errors.EngineError, "nosuchmodel"),
 }
 
@@ -83,8 +87,8 @@ SETTINGS = {
     "unknown flash_attn": ({"flash_attn": True}, errors.SettingsError, "on, off, auto"),
     "port out of range": ({"port": 70000}, errors.SettingsError, "1 to 65535"),
     "port zero": ({"port": 0}, errors.SettingsError, "1 to 65535"),
-    "host that is none": ({"host": "no.such.host.invalid"}, errors.SettingsError, "no address"),
-    "host of another machine": ({"host": "203.0.113.7"}, errors.SettingsError, "no address of this machine"),
+    "host that is none": ({"host": "no.such.host.invalid"}, errors.SettingsError, "not an address"),
+    "host of another machine": ({"host": "203.0.113.7"}, errors.SettingsError, "not an address of this machine"),
     "unknown setting": ({"contexts": 1}, errors.SettingsError, "Did you mean 'context'"),
     "unknown model": ({"model": "smollm2-135"}, errors.ModelNotFound, "Did you mean smollm2-135m"),
     "no llama-server": ({"binary": "no-llama-server"}, errors.EngineMissing, "leave binary out"),
@@ -126,29 +130,26 @@ def test_folder_names_the_file_inside(files):
     refused(errors.ModelNotFound, "inside.gguf", lambda: courselib.launch(model=str(files / "folder")))
 
 
-def test_no_permission(files):
-    path = files / "secret.gguf"
-    path.write_bytes(b"GGUF")
-    path.chmod(0)
-    if os.geteuid() == 0:  # root may read everything: ask as somebody else
-        code = (
-            f"import os; os.setgid(65534); os.setuid(65534)\nfrom courselib.models.resolve import _local_file\n"
-            f"try: _local_file({str(path)!r})\nexcept Exception as e: print(type(e).__name__, e)"
-        )
-        for folder in (path.parent, *path.parent.parents):
-            if folder.owner() == "root" and folder != folder.parent and str(folder) not in ("/tmp",):
-                folder.chmod(folder.stat().st_mode | 0o055)
-        # The interpreter must be loaded before the change of user, as it may live where others cannot read.
-        import sys
-
-        done = subprocess.run(
-            [sys.executable, "-c", "import courselib.models.resolve, pathlib\n" + code],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert "ModelNotFound" in done.stdout, done.stdout + done.stderr
-        assert "chmod" in done.stdout
-    else:
-        refused(errors.ModelNotFound, "may not be read", lambda: courselib.launch(model=str(path)))
+@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+def test_no_permission():
+    # Directly below /tmp, where others may look; pytest's own folders are closed to them.
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        path = Path(folder) / "secret.gguf"
+        path.write_bytes(b"GGUF")
+        path.chmod(0)
+        if os.geteuid() == 0:  # root may read everything: ask as somebody else
+            # The modules must be loaded before the change of user, as they may lie where others cannot read.
+            code = (
+                "import os, sys\nfrom courselib.models.resolve import _local_file\n"
+                "os.setgid(65534); os.setuid(65534)\n"
+                "try: _local_file(sys.argv[1])\nexcept Exception as e: print(type(e).__name__, e)"
+            )
+            done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
+            assert "ModelNotFound" in done.stdout, done.stdout + done.stderr
+            assert "chmod" in done.stdout
+        else:
+            refused(errors.ModelNotFound, "may not be read", lambda: courselib.launch(model=str(path)))
 
 
 def test_unknown_engine():
@@ -162,7 +163,7 @@ def test_port_taken():
 
 @pytest.mark.slow
 def test_a_free_port_that_is_taken_meanwhile_is_replaced_once(monkeypatch):
-    launching = importlib.import_module("courselib.engines.launch")  # the package has a function of this name
+    launching = importlib.import_module("courselib.engines.launcher")  # the package has a function of this name
     with taken_port() as port:
         found = iter([port, free_port()])
         monkeypatch.setattr(launching, "free_port", lambda _host: next(found))
@@ -177,8 +178,8 @@ def test_start_timeout():
 
 
 def test_attach_to_nobody_and_nonsense(server):
-    refused(errors.Unreachable, "Nobody answers", lambda: courselib.attach("http://127.0.0.1:9"))
-    refused(errors.SettingsError, "no address", lambda: courselib.attach("ftp://127.0.0.1"))
+    refused(errors.Unreachable, "No server answers", lambda: courselib.attach("http://127.0.0.1:9"))
+    refused(errors.SettingsError, "not the address of a server", lambda: courselib.attach("ftp://127.0.0.1"))
     refused(errors.Unauthorized, "another key", lambda: courselib.attach(server.url, "wrong"))
     refused(errors.Unauthorized, "another key", lambda: courselib.attach(server.url))
 
@@ -189,15 +190,6 @@ def stream(server, prompt, **options):
 
 def test_prompt_longer_than_the_context(server):
     refused(errors.PromptTooLong, "context holds 1024", lambda: stream(server, "word " * 3000, max_tokens=5))
-
-
-@pytest.mark.parametrize("prompt", ["", "   \n"])
-def test_empty_prompt(server, prompt):
-    refused(errors.SettingsError, "prompt is empty", lambda: stream(server, prompt))
-
-
-def test_half_a_character(server):
-    refused(errors.SettingsError, "Character 3 .*lone surrogate", lambda: stream(server, "ab\ud83d"))
 
 
 def test_refused_request(server):

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import jupyter_client
@@ -12,8 +11,8 @@ import psutil
 import pytest
 
 import courselib
-from courselib.engines.ports import free_port
 from courselib.errors import EngineDied
+from courselib.processes.ports import free_port
 from tests.engines.conftest import engines_alive, is_alive, is_listening, wait_gone
 from tests.waiting import wait_until
 
@@ -122,10 +121,18 @@ def test_interrupt_while_starting(kernel):
 def test_interrupt_of_a_later_cell_keeps_the_server(kernel):
     manager, client = kernel
     pid, _port = start_in(client)
-    client.execute("import time; time.sleep(60)")
-    time.sleep(0.5)
-    manager.interrupt_kernel()
-    time.sleep(0.5)
+    begun = []
+
+    def interrupt_once_it_runs(message):
+        if message["msg_type"] == "stream":
+            begun.append(message)
+            manager.interrupt_kernel()
+
+    code = "import time; print('begun', flush=True); time.sleep(600)"
+    reply = client.execute_interactive(code, timeout=60, output_hook=interrupt_once_it_runs)
+    assert reply["content"]["ename"] == "KeyboardInterrupt"
+    assert begun
+    run(client, "server.check()")
     assert is_alive(pid)
 
 
@@ -150,9 +157,8 @@ def test_stop_while_a_request_runs():
         model=server.model, prompt="Once", max_tokens=1500, stream=True, extra_body={"ignore_eos": True}
     )
     next(iter(answer))
-    begin = time.monotonic()
     server.stop()
-    assert time.monotonic() - begin < 5
+    assert server._process.returncode() > 0, "its guard has ended it, and was not killed"
     wait_gone(server.pid, server.port, 1)
 
 
@@ -162,7 +168,7 @@ def test_stop_twice_and_logs_afterwards():
     server.stop()
     assert "listening" in server.logs()
     assert not server.is_running()
-    with pytest.raises(EngineDied, match="start it again"):
+    with pytest.raises(EngineDied, match=r"was stopped\. Start a new one"):
         server.check()
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from tests.engines.conftest import wait_gone
 
+pytestmark = pytest.mark.slow  # pip builds a package
+
 PLUGIN = Path(__file__).with_name("plugin")
 LAUNCH = """
 import json, courselib

@@ -9,21 +9,23 @@ import psutil
 import pytest
 
 import courselib
-from courselib.engines.llamacpp import LlamaCppSettings, kv_cache_bytes
-from courselib.errors import EngineDied
+from courselib.engines.llamacpp.checks import kv_cache_bytes
+from courselib.engines.llamacpp.settings import LlamaCppSettings
+from courselib.errors import EngineDied, SettingsError
+from courselib.memory import from_gguf
 from courselib.models import gguf_header, resolve
+from courselib.processes.ports import free_port
+from tests import sure
 
 pytestmark = pytest.mark.engine
 
-QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
-
 
 def test_both_clients_get_the_same_greedy_answer(server):
-    options = {"max_tokens": 12, "temperature": 0}
-    openai = server.openai().chat.completions.create(model=server.model, messages=QUESTION, **options)
-    hub = server.hub().chat_completion(QUESTION, **options)
-    assert openai.usage.completion_tokens == 12
-    assert openai.choices[0].message.content == hub.choices[0].message.content
+    options = {"max_tokens": 6, "temperature": 0}
+    openai = server.openai().chat.completions.create(model=server.model, messages=sure.MESSAGES, **options)
+    hub = server.hub().chat_completion(sure.MESSAGES, **options)
+    assert openai.usage.completion_tokens == 6
+    assert openai.choices[0].message.content == hub.choices[0].message.content == sure.ANSWER.rstrip(".")
 
 
 def test_model_is_served_under_its_short_name(server):
@@ -41,7 +43,7 @@ def test_memory_is_what_the_formula_says(server):
     memory = server.memory()
     header = gguf_header(resolve("smollm2-135m"))
     # The log prints two decimals of a MiB.
-    assert memory.kv_cache == pytest.approx(kv_cache_bytes(server.settings, header), abs=0.01 * 2**20)
+    assert memory.kv_cache == pytest.approx(kv_cache_bytes(server.settings, from_gguf(header)), abs=0.01 * 2**20)
     assert memory.weights == pytest.approx(96_576_768, abs=0.01 * 2**20)
     assert memory.rss > memory.kv_cache
 
@@ -58,7 +60,7 @@ def test_memory_is_what_the_formula_says(server):
     ],
 )
 def test_kv_cache_of_a_live_engine_equals_the_formula(settings, mib):
-    expected = kv_cache_bytes(LlamaCppSettings(**settings), gguf_header(resolve("smollm2-135m"))) / 2**20
+    expected = kv_cache_bytes(LlamaCppSettings(**settings), from_gguf(gguf_header(resolve("smollm2-135m")))) / 2**20
     with courselib.launch("llama.cpp", **settings) as server:
         assert server.memory().kv_cache / 2**20 == pytest.approx(expected, abs=0.011)
     if mib is not None:
@@ -89,6 +91,14 @@ def test_an_engine_that_dies_while_its_metrics_are_read(monkeypatch):
             server.metrics()
 
 
+def test_a_server_that_was_stopped_has_not_failed():
+    with courselib.launch("llama.cpp", context=256) as server:
+        server.stop()
+        with pytest.raises(EngineDied, match=r"server was stopped\. Start a new one, and use that\.$") as caught:
+            server.check()
+    assert not caught.value.details
+
+
 def test_attach_finds_out_the_engine(server):
     for url in (server.url, server.base_url, server.url + "/", server.url.removeprefix("http://")):
         found = courselib.attach(url, server.key)
@@ -109,6 +119,33 @@ def test_settings_reach_the_engine():
         assert "mlock" in log
 
 
+@pytest.mark.parametrize(
+    ("host", "begins"), [("::1", "http://[::1]:"), ("::", "http://[::1]:"), ("localhost", "http://localhost:")]
+)
+def test_hosts_by_name_and_by_ipv6(host, begins):
+    if ":" in host:
+        try:
+            free_port(host)
+        except SettingsError:
+            pytest.skip("this machine has no IPv6")
+    with courselib.launch("llama.cpp", context=256, host=host) as server:
+        assert server.url.startswith(begins)
+        assert [note.partition(" ")[0] for note in server.notes] == (["host=::"] if host == "::" else [])
+        answer = server.openai().completions.create(model=server.model, prompt="One", max_tokens=1)
+        assert answer.usage.completion_tokens == 1
+        assert (
+            server.hub().chat_completion([{"role": "user", "content": "Hi"}], max_tokens=1).usage.completion_tokens == 1
+        )
+
+
+def test_files_of_a_learner_do_not_reach_the_engine(tmp_path, monkeypatch):
+    for name in ("token", "json", "random", "argparse", "string"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('a file of the learner was imported')\n")
+    monkeypatch.chdir(tmp_path)
+    with courselib.launch("llama.cpp", context=256) as server:
+        assert "a file of the learner" not in server.logs()
+
+
 def test_repr_is_fixed(server):
     assert repr(server) == "Server(engine='llama.cpp', model='smollm2-135m')"
 
@@ -116,7 +153,7 @@ def test_repr_is_fixed(server):
 def test_llama_server_on_the_path_is_used_when_asked_for(tmp_path, monkeypatch):
     # A program of that name and with these flags; there is no other build of llama.cpp to be had everywhere.
     program = tmp_path / "llama-server"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m courselib.llama_server "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m courselib.engines.llamacpp.program "$@"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     with courselib.launch("llama.cpp", context=512, binary="llama-server") as server:

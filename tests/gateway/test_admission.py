@@ -3,14 +3,18 @@
 import asyncio
 import contextlib
 import json
+import re
+import socket
 import threading
 import time
+from dataclasses import replace
 
-import httpx
 import psutil
 import pytest
 
 import courselib
+from courselib.engines.base import parse_prometheus
+from courselib.gateway.__main__ import main
 from courselib.gateway.admission import Admission
 from courselib.gateway.errors import TgiError
 from courselib.gateway.limits import Limits
@@ -95,6 +99,30 @@ def test_who_gives_up_waiting_leaves_no_trace():
     asyncio.run(scenario())
 
 
+WRONG = [
+    ({"max_total_tokens": 101}, "`max_total_tokens` must be <= `max_batch_total_tokens`. Given: 101 and 100"),
+    ({"max_input_tokens": 100}, "`max_input_tokens`(100) must be > 0 and < `max_total_tokens`(100)"),
+    ({"max_input_tokens": 0}, "`max_input_tokens`(0) must be > 0 and < `max_total_tokens`(100)"),
+    ({"max_batch_size": 0}, "`max_batch_size` must be > 0. Given: 0"),
+    ({"max_concurrent_requests": 0}, "`max_concurrent_requests` must be > 0. Given: 0"),
+]
+
+
+@pytest.mark.parametrize(("change", "text"), WRONG)
+def test_limits_under_which_a_request_could_wait_for_ever(change, text):
+    with pytest.raises(ValueError, match=re.escape(text)):
+        replace(LIMITS, **change)
+
+
+def test_such_limits_are_refused_on_the_command_line(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--model-id", "m.gguf", "--max-total-tokens", "200", "--max-batch-total-tokens", "100"])
+    assert ended.value.code == 2
+    assert (
+        "error: `max_total_tokens` must be <= `max_batch_total_tokens`. Given: 200 and 100" in capsys.readouterr().err
+    )
+
+
 @pytest.fixture(scope="module")
 def small():
     """A gateway for one request at a time, and long answers."""
@@ -103,7 +131,7 @@ def small():
 
 
 # Greedily the model goes on with this for as long as it may.
-LONG = {"inputs": "la la la la la la la la la la", "parameters": {"max_new_tokens": 1000}}
+LONG = {"inputs": "la la la la la la la la la la", "parameters": {"max_new_tokens": 2000}}
 
 
 def started(gateway, stack):
@@ -115,7 +143,7 @@ def started(gateway, stack):
 
 
 def wait_idle(gateway):
-    wait_until(lambda: not gateway.metrics().running)
+    wait_until(lambda: not gateway.metrics().running, timeout_s=60)
 
 
 @pytest.mark.engine
@@ -135,38 +163,91 @@ def test_overloaded(small):
     assert small.http.post("/generate", json=body).status_code == 200
 
 
+PROMPTS = {"prompt": [LONG["inputs"]], "max_tokens": 2000, "temperature": 0}
+LEFT = [
+    ("/generate", LONG, 1),
+    ("/generate_stream", LONG, 0),
+    ("/v1/completions", PROMPTS, 1),
+    ("/v1/completions", {**PROMPTS, "stream": True}, 0),
+]
+
+
 @pytest.mark.engine
-def test_a_client_that_goes_ends_its_generation(small):
-    """Streamed or not: the engine is free again long before the answer could have been whole."""
-    with contextlib.ExitStack() as stack:
-        started(small, stack)
+@pytest.mark.parametrize(("path", "body", "dropped"), LEFT)
+def test_a_client_that_goes_ends_its_generation(small, path, body, dropped):
+    """Streamed or not: the gateway has a place again, and llama.cpp has stopped before the answer was whole."""
+    before, ended = counted(small), small.logs().count(ENDED_EARLY)
+    leave_once_it_runs(small, path, body)
     wait_idle(small)
-    with httpx.Client(base_url=small.url, headers=small.http.headers, timeout=0.7, trust_env=False) as hasty:
-        begin = time.monotonic()
-        with pytest.raises(httpx.ReadTimeout):
-            hasty.post("/generate", json=LONG)
-        wait_idle(small)
-    assert time.monotonic() - begin < 5
-    assert 'err="dropped"' in small.http.get("/metrics").text
+    wait_until(lambda: small.logs().count(ENDED_EARLY) > ended, timeout_s=60)
+    assert counted(small) == (before[0], before[1] + dropped)
+
+
+# In llama.cpp's words.
+BEGUN, ENDED_EARLY = "processing task", "cancel task, id_task"
+
+
+def counted(gateway):
+    """Answers that became whole, and those not streamed whose client had gone."""
+    page = gateway.http.get("/metrics").text
+    dropped = re.search(r'tgi_request_failure{err="dropped"} (\d+)', page)
+    return parse_prometheus(page)["tgi_request_success_total"], int(dropped[1]) if dropped else 0
+
+
+def leave_once_it_runs(gateway, path, body):
+    """Ask for a long answer, and hang up as soon as it is being generated."""
+    sent, begun = json.dumps(body), gateway.logs().count(BEGUN)
+    head = f"POST {path} HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {gateway.key}\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(sent)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", gateway.port)) as connection:
+        connection.sendall((head + sent).encode())
+        wait_until(lambda: gateway.logs().count(BEGUN) > begun, timeout_s=60)
 
 
 @pytest.mark.engine
-def test_requests_beyond_the_slots_wait_and_are_all_answered(gateway):
-    """Four at once for two slots of the shared gateway."""
+def test_a_refused_prompt_ends_the_others_of_its_request(gateway):
+    """They have ended when its refusal is told: none of them runs or waits any longer."""
+    wait_idle(gateway)
+    prompts = [LONG["inputs"], LONG["inputs"], "word " * 600]
+    refused = gateway.http.post("/v1/completions", json={"prompt": prompts, "max_tokens": 400})
+    assert refused.status_code == 422
+    assert (gateway.metrics().running, gateway.metrics().waiting) == (0, 0)
+
+
+@pytest.mark.engine
+def test_an_answer_too_many_ends_the_others_of_its_request(small):
+    """Each of two counts as a request, and only one is let in."""
+    body = {**LONG, "parameters": {"max_new_tokens": 2000, "best_of": 2, "do_sample": True}}
+    assert small.http.post("/generate", json=body).status_code == 429
+    assert not small.metrics().running
+    assert small.http.post("/generate", json={"inputs": "a", "parameters": {"max_new_tokens": 1}}).status_code == 200
+
+
+@pytest.mark.engine
+def test_requests_beyond_the_slots_wait_and_are_all_answered():
+    """The only slot is held until two more requests have been seen to wait."""
     answers = []
 
     def ask():
-        body = {"inputs": "One, two,", "parameters": {"max_new_tokens": 30}}
-        answers.append(httpx.post(f"{gateway.url}/generate", json=body, headers=gateway.http.headers, timeout=60))
+        body = {"inputs": "One, two,", "parameters": {"max_new_tokens": 3}}
+        answers.append(one_slot.http.post("/generate", json=body))
 
-    threads = [threading.Thread(target=ask) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [answer.status_code for answer in answers] == [200] * 4
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    with courselib.launch("tgi-gateway", context=2048, max_batch_size=1) as one_slot:
+        with contextlib.ExitStack() as stack:
+            lines = started(one_slot, stack)
+            for thread in threads:
+                thread.start()
+            wait_until(lambda: one_slot.metrics().waiting == 2, timeout_s=60)
+            seen = time.monotonic()
+            assert (one_slot.metrics().running, answers) == (1, [])
+            waited_ms = (time.monotonic() - seen) * 1000
+            assert next(line for line in lines if line)  # the first goes on all the while
+        for thread in threads:
+            thread.join()
+    assert [answer.status_code for answer in answers] == [200] * 2
     assert all(answer.json()["generated_text"] for answer in answers)
-    assert max(int(answer.headers["x-queue-time"]) for answer in answers) > 50
+    assert all(int(answer.headers["x-queue-time"]) >= int(waited_ms) for answer in answers)
 
 
 @pytest.mark.engine

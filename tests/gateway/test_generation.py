@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from courselib.gateway.engine import Chunk
 from courselib.gateway.generation import Generator
+from courselib.gateway.llama_client import Chunk
 
 HALF = "é".encode()[:1]
 

@@ -5,14 +5,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
+import httpx
 import psutil
 import pytest
 
 import courselib
 from courselib import errors
 from tests.engines.conftest import is_alive, wait_gone
+from tests.learners_folder import SAYS, learners_folder
 from tests.ports import taken_port
 
 pytestmark = pytest.mark.engine
@@ -44,16 +45,20 @@ def test_normal_exit():
 
 
 def test_stop_while_a_request_runs():
+    """llama-server ignores TERM meanwhile, so both are killed: the stream breaks off, and stop() returns without it."""
     server = courselib.launch("tgi-gateway", context=2048)
     (engine,) = psutil.Process(server.pid).children()
-    body = {"inputs": "la la la la la la la la la la", "parameters": {"max_new_tokens": 1000}}
-    with contextlib.suppress(Exception), server.http.stream("POST", "/generate_stream", json=body) as answer:
-        next(answer.iter_lines())
-        begin = time.monotonic()
-        server.stop()
-    assert time.monotonic() - begin < 6
-    wait_gone(server.pid, server.port, 1)
-    wait_gone(engine.pid, server.port, 1)
+    body = {"inputs": "la la la la la la la la la la", "parameters": {"max_new_tokens": 2000}}
+    lines = []
+    with contextlib.suppress(httpx.HTTPError), server.http.stream("POST", "/generate_stream", json=body) as answer:
+        for line in answer.iter_lines():
+            lines.append(line)
+            if len(lines) == 1:
+                server.stop()
+                assert not is_alive(server.pid)
+    assert not any('"finish_reason"' in line for line in lines)
+    wait_gone(server.pid, server.port)
+    wait_gone(engine.pid, server.port)
 
 
 def test_gateway_killed_alone():
@@ -79,3 +84,24 @@ def test_the_keys_are_in_no_command_line():
         # The inner server knows its own key only.
         assert "API_KEY" in processes[0].environ()
         assert "API_KEY" not in processes[1].environ()
+
+
+STARTED_ELSEWHERE = """\
+import courselib
+
+with courselib.launch("tgi-gateway", context=128) as server:
+    answer = server.http.post("/generate", json={"inputs": "a", "parameters": {"max_new_tokens": 1}})
+    print(answer.status_code, server.logs())
+"""
+
+
+def test_nothing_of_a_learners_folder_is_imported(tmp_path):
+    """Neither by the gateway nor by the llama.cpp server that it starts."""
+    script = tmp_path / "start.py"
+    script.write_text(STARTED_ELSEWHERE)
+    folder = learners_folder(tmp_path / "notebooks")
+    done = subprocess.run(
+        [sys.executable, script], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout.startswith("200"), done.stdout + done.stderr
+    assert SAYS not in done.stdout

@@ -1,22 +1,21 @@
 """Settings and command: pure, one golden line for each setting."""
 
-import dataclasses
-
 import pytest
 
-from courselib.engines.tgi_gateway import ENGINE, TgiGatewaySettings
+from courselib.engines.tgi_gateway import ENGINE, PreparedTgiGateway, TgiGatewaySettings
 from courselib.errors import EngineDied, ModelNotFound, PortTaken, SettingsError
 from courselib.gateway.__main__ import limits_of, parser
+from tests.engines.golden import check_none_forgotten
 
 BASE = {"model": "m.gguf", "served_model_name": "m", "threads": 1}
 
 
 def flags(**settings):
-    return ENGINE.command(TgiGatewaySettings(**{**BASE, **settings}), port=8080, key="secret").shown[3:]
+    return ENGINE.command(PreparedTgiGateway(**{**BASE, **settings}), port=8080, key="secret").shown[3:]
 
 
 def test_whole_command():
-    command = ENGINE.command(TgiGatewaySettings(**BASE), port=8080, key="secret")
+    command = ENGINE.command(PreparedTgiGateway(**BASE), port=8080, key="secret")
     expected = (
         "python -m courselib.gateway --model-id m.gguf --served-model-name m --hostname 127.0.0.1 --port 8080"
         " --max-input-tokens 4095 --max-total-tokens 4096 --max-batch-total-tokens 4096 --max-batch-size 4"
@@ -57,8 +56,7 @@ def test_each_setting_changes_its_flags_and_nothing_else(name):
 
 
 def test_no_setting_is_forgotten():
-    names = {field.name for field in dataclasses.fields(TgiGatewaySettings)}
-    assert names == GOLDEN.keys() | {"port", "api_key"}
+    check_none_forgotten(TgiGatewaySettings, GOLDEN, {"port", "api_key"})
 
 
 def test_the_program_takes_every_flag_we_build():
@@ -120,3 +118,16 @@ def test_causes(log, error, words):
     found = ENGINE.diagnose(log, 1, "command")
     assert isinstance(found, error)
     assert words in found.message
+
+
+@pytest.mark.parametrize(("asked", "given"), [(3, "3"), (None, "5")])
+def test_a_gateway_started_by_hand_leaves_a_core_of_those_allowed(monkeypatch, asked, given):
+    from courselib.gateway import llama_process
+
+    started = []
+    monkeypatch.setattr(llama_process.subprocess, "Popen", lambda command, **_options: started.append(command))
+    monkeypatch.setattr("courselib.engines.llamacpp.engine.fast_cores", lambda: 6)
+    limits = limits_of(parser().parse_args(["--model-id", "m.gguf"]))
+    llama_process.start("m.gguf", limits, threads=asked, gpu_layers=None)
+    (command,) = started
+    assert command[command.index("--threads") + 1] == given

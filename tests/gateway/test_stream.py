@@ -6,7 +6,7 @@ import re
 import pytest
 
 from courselib.gateway import sse
-from courselib.gateway.engine import read_events
+from courselib.gateway.llama_client import read_events
 from tests.gateway.conftest import data
 
 PROMPT = "The capital of France is"
@@ -110,13 +110,23 @@ def test_characters_that_end_a_line_elsewhere():
         assert asyncio.run(collect(size)) == [text, "e"]
 
 
-def test_a_comment_keeps_a_quiet_stream_alive():
-    async def slow():
-        yield b"first"
-        await asyncio.sleep(0.25)
-        yield b"second"
+def test_comments_keep_a_quiet_stream_alive():
+    async def scenario():
+        go_on = asyncio.Event()
 
-    async def collect():
-        return [part async for part in sse.kept_alive(slow(), every_s=0.1)]
+        async def quiet():
+            yield b"first"
+            await go_on.wait()
+            yield b"second"
 
-    assert asyncio.run(collect()) == [b"first", b":\n\n", b":\n\n", b"second"]
+        parts = []
+        async for part in sse.kept_alive(quiet(), every_s=0.01):
+            parts.append(part)
+            if parts.count(sse.KEEP_ALIVE) == 3:
+                go_on.set()
+        return parts
+
+    parts = asyncio.run(scenario())
+    assert [part for part in parts if part != b":\n\n"] == [b"first", b"second"]
+    assert parts.count(b":\n\n") >= 3
+    assert parts[-1] == b"second"

@@ -2,14 +2,17 @@
 
 It imitates what huggingface_hub 2.4 relies on: ``HEAD`` and ``GET`` of ``/owner/name/resolve/revision/file`` answer
 302 to a content store under another origin, with the commit, size, entity tag (a large file's SHA-256) and the headers
-of a repository on Xet; the store serves ranges. Refusals carry the hub's own error codes.
+of a repository on Xet; the store serves ranges. Refusals carry the hub's own error codes. ``GET`` of
+``/api/models/owner/name/tree/revision`` lists the repository's files.
 """
 
 import hashlib
+import json
 import threading
 import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -77,19 +80,29 @@ class _Handler(BaseHTTPRequestHandler):
         )
         if self.path.startswith("/store/"):
             return self._store(self.path.removeprefix("/store/"))
+        if self.path.startswith("/api/models/"):
+            return self._tree(self.path.removeprefix("/api/models/").partition("/tree/")[0])
         refusal = self.hub.refuse
         place, _, rest = self.path.lstrip("/").partition("/resolve/")
-        content = self.hub.files.get(f"{place}/{rest.partition('/')[2]}")
+        content = self.hub.files.get(f"{place}/{unquote(rest.partition('/')[2])}")
         if refusal is None and not any(name.startswith(place + "/") for name in self.hub.files):
             refusal = Refusal(401, "RepoNotFound")  # the hub does not tell a private one from none
         if refusal is None and content is None:
             refusal = Refusal(404, "EntryNotFound")
+        return self._refuse(refusal) if refusal else self._redirect(content)
+
+    def _refuse(self, refusal):
+        names = {"X-Error-Code": refusal.code, "X-Error-Message": refusal.message, "X-Repo-Commit": COMMIT}
+        return self._headers(refusal.status, names)
+
+    def _tree(self, repository):
+        names = [name.removeprefix(repository + "/") for name in self.hub.files if name.startswith(repository + "/")]
+        refusal = self.hub.refuse or (None if names else Refusal(401, "RepoNotFound"))
         if refusal:
-            return self._headers(
-                refusal.status,
-                {"X-Error-Code": refusal.code, "X-Error-Message": refusal.message, "X-Repo-Commit": COMMIT},
-            )
-        return self._redirect(content)
+            return self._refuse(refusal)
+        body = json.dumps([{"type": "file", "oid": "0" * 40, "size": 1, "path": name} for name in names]).encode()
+        self._headers(200, {"Content-Type": "application/json", "Content-Length": str(len(body))}, end=False)
+        return self.wfile.write(body)
 
     def _redirect(self, content):
         tag = hashlib.sha256(content).hexdigest()
@@ -108,12 +121,13 @@ class _Handler(BaseHTTPRequestHandler):
         content = next(c for c in self.hub.files.values() if hashlib.sha256(c).hexdigest() == tag)
         if self.hub.damage:
             content = content[:-1] + bytes([content[-1] ^ 1])
-        begin = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
-        body = content[begin:]
+        first, _, last = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")
+        begin, end = int(first), min(int(last or len(content)) + 1, len(content))
+        body = content[begin:end]
         headers = {"Content-Length": str(len(body))}
-        if begin:
-            headers["Content-Range"] = f"bytes {begin}-{len(content) - 1}/{len(content)}"
-        self._headers(206 if begin else 200, headers, end=False)
+        if partly := len(body) < len(content):
+            headers["Content-Range"] = f"bytes {begin}-{end - 1}/{len(content)}"
+        self._headers(206 if partly else 200, headers, end=False)
         until = self.hub.breaks.pop(0) if self.hub.breaks else self.hub.stall_after
         self.wfile.write(body[:until])
         if until is not None and self.hub.stall_after is not None:

@@ -2,11 +2,18 @@
 
 import hashlib
 import os
+import threading
 
 import pytest
+from huggingface_hub import constants
 
+from courselib.errors import SettingsError
+from courselib.models import CATALOGUE, bundled, list_models
 from courselib.models import cache as module
 from courselib.models.cache import cache_folder, checksum, is_verified
+from courselib.models.hub import HubFile, fetch
+from courselib.models.locks import locked
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -20,6 +27,46 @@ def test_folder_is_the_one_named(cache, monkeypatch):
     assert cache_folder() == cache
     monkeypatch.delenv("COURSELIB_CACHE")
     assert cache_folder().name == "courselib"
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["platformdirs", "older platformdirs"])
+def test_without_a_home_folder(old, file, monkeypatch):
+    def unknown(_name):
+        if old:
+            return "~/.cache/courselib"
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(module.platformdirs, "user_cache_dir", unknown)
+    assert cache_folder() == file.parent / "cache"  # the variable names one
+    monkeypatch.delenv("COURSELIB_CACHE")
+    with pytest.raises(SettingsError, match=r"no home folder.*set the environment variable COURSELIB_CACHE"):
+        cache_folder()
+    assert checksum(file) == hashlib.sha256(b"content" * 1000).hexdigest()
+    assert bundled.find(CATALOGUE[0]) is None
+    assert [row.path for row in list_models() if row.model.bundled] == [None]
+    with pytest.raises(SettingsError, match="COURSELIB_CACHE"):
+        bundled.fetch(CATALOGUE[0])
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", "~/.cache/huggingface/hub")
+    with pytest.raises(SettingsError, match="HF_HOME"):
+        fetch(HubFile("owner/repo", "model.gguf"))
+
+
+def test_who_waits_for_another_is_told(tmp_path, capsys):
+    asked, held = tmp_path / "lock", threading.Event()
+    with locked(asked, "model.gguf"):
+        waiting = threading.Thread(target=lambda: _hold(asked, held))
+        waiting.start()
+        wait_until(lambda: "Another program is fetching model.gguf" in capsys.readouterr().err)
+        assert not held.is_set()
+    waiting.join()
+    assert held.is_set()
+    with locked(asked, "model.gguf"):
+        assert capsys.readouterr().err == ""
+
+
+def _hold(path, held):
+    with locked(path, "model.gguf"):
+        held.set()
 
 
 def test_checksum(file):

@@ -1,6 +1,7 @@
 """From what a person writes to a file, or to a sentence that helps."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from courselib.errors import ModelCorrupt, ModelNotFound
 from courselib.models import CATALOGUE, catalogue, gguf_header, list_models, locate, resolve
 from courselib.models.catalogue import Model
-from tests.models.small_gguf import small_gguf
+from tests.models.small_gguf import small_gguf, split_gguf
 
 
 @pytest.fixture
@@ -24,6 +25,7 @@ def test_a_path(file, monkeypatch):
     monkeypatch.chdir(file.parent)
     assert resolve("model.gguf") == file  # an engine may run in another folder
     monkeypatch.setenv("HOME", str(file.parent))
+    monkeypatch.setenv("USERPROFILE", str(file.parent))
     assert resolve("~/model.gguf") == file
 
 
@@ -45,11 +47,12 @@ NOT_FOUND = {
     "completely else": "no model 'completely else'; use one of smollm2-135m, smollm2-360m, smollm2-1.7b, a path",
     "/no/such/model.gguf": "no file /no/such/model.gguf; check the path",
     "other.gguf": "no file other.gguf",
-    "HuggingFaceTB/SmolLM2-360M-Instruct-GGUF": "owner/repository:file on the hub",
+    "HuggingFaceTB/SmolLM2-360M-Instruct-GGUF": "no repository HuggingFaceTB/SmolLM2-360M-Instruct-GGUF on the hub",
+    "folder/other.gguf": "no file folder/other.gguf",
     "": "no model ''",
-    "a\0b": "no model|no path",
-    "~nobody-of-that-name/model.gguf": "no path of a file|no file",
-    "x" * 5000 + ".gguf": "no path of a file.*too long",
+    "a\0b": "no model|not a file's path",
+    "~nobody-of-that-name/model.gguf": "not a file's path|no file",
+    "x" * 5000 + ".gguf": "not a file's path.*too long",
     "owner/repo:" + "x" * 5000: "no|could not",
 }
 
@@ -59,6 +62,22 @@ def test_not_found(name, hub):
     with pytest.raises(ModelNotFound, match=NOT_FOUND[name]) as caught:
         resolve(name)
     assert "\n" not in caught.value.message
+
+
+def test_a_near_name_is_offered(file, tmp_path):
+    (tmp_path / "another.gguf").write_bytes(b"")
+    with pytest.raises(ModelNotFound, match=rf"did you mean {tmp_path}/model\.gguf\?"):
+        resolve(tmp_path / "Model.Q4_K_M.gguf")
+    with pytest.raises(ModelNotFound, match="check the path"):
+        resolve(tmp_path / "completely-else.gguf")
+
+
+def test_any_part_stands_for_the_model(tmp_path):
+    first, second = split_gguf(tmp_path)
+    assert resolve(second) == resolve(first) == first
+    second.unlink()
+    with pytest.raises(ModelNotFound, match="part 2 of 2 of this model, is missing"):
+        resolve(first)
 
 
 def test_a_folder_names_a_file_in_it(file, tmp_path):
@@ -73,7 +92,7 @@ def test_files_that_are_no_model(tmp_path):
     path = tmp_path / "model.gguf"
     for content, words in (
         (b"", "cannot be read"),
-        (b"PK\3\4 a zip", "no GGUF"),
+        (b"PK\3\4 a zip", "not a GGUF file"),
         (small_gguf()[:-1], "cut short .* download it again"),
     ):
         path.write_bytes(content)
@@ -81,6 +100,7 @@ def test_files_that_are_no_model(tmp_path):
             resolve(path)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.gguf")
     with pytest.raises(ModelNotFound):
@@ -125,4 +145,5 @@ def test_the_catalogue_is_true(bundled_model):
     for model in catalogue():
         assert isinstance(model, Model)
         assert len(model.sha256) == 64
-        assert model.bundled or len(model.revision) == 40
+        assert re.fullmatch("[0-9a-f]{40}", model.hf_revision)
+        assert model.bundled or re.fullmatch("[0-9a-f]{40}", model.revision)

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from courselib.authoring.execution import CELL_TIMEOUT_S
-from courselib.engines import vllm_environment
+from courselib.engines.vllm import environment
 from courselib.errors import EngineMissing
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
@@ -29,7 +29,7 @@ def what_is_missing(path: Path) -> str:
         return "llama-cpp-python is not installed: make native"
     if "vllm" in needs:
         try:
-            vllm_environment.find()
+            environment.find()
         except EngineMissing as error:
             return error.message
     return ""
@@ -76,18 +76,17 @@ def run_nbval(path: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def main() -> int:
-    """Run every notebook that can run here, and name those that cannot; the exit status is pytest's."""
+def main(*options: str) -> int:
+    """Run every notebook that can run here, and name those that cannot; options and exit status are pytest's."""
     found = {path: what_is_missing(path) for path in built_notebooks()}
     for path, missing in found.items():
         if missing:
             print(f"Left out: {path.name}. {missing}")
-    if any(found.values()) and os.environ.get("COURSELIB_REQUIRE_VLLM") == "1":
-        return 1
     # One after the other: the engines of two notebooks at once would wait for each other on a small machine.
-    command = nbval_command(*(path for path, missing in found.items() if not missing))
-    return subprocess.run(command, cwd=NOTEBOOKS.parent, env={**os.environ, **PLAIN}, check=False).returncode
+    command = [*nbval_command(*(path for path, missing in found.items() if not missing)), *options]
+    status = subprocess.run(command, cwd=NOTEBOOKS.parent, env={**os.environ, **PLAIN}, check=False).returncode
+    return status or int(any(found.values()) and os.environ.get("COURSELIB_REQUIRE_VLLM") == "1")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))

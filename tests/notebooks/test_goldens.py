@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from courselib.authoring import build
-from courselib.engines import vllm_environment
+from courselib.engines.vllm import environment
 from tests.authoring.project import fixture, make_project, notebook_path
 from tests.notebooks import nbval
 from tests.notebooks.nbval import built_notebooks, change_first_golden, golden_cells, run_nbval
@@ -55,6 +55,7 @@ def test_what_compares_nothing_is_noticed(small):
         assert golden_cells(notebook) == [], strip
 
 
+@pytest.mark.slow
 def test_a_notebook_that_cannot_run_here_is_left_out_and_named(tmp_path, monkeypatch, capfd):
     """Three notebooks, of which two need what this machine seems not to have."""
     lesson = fixture("lesson.md")
@@ -63,7 +64,7 @@ def test_a_notebook_that_cannot_run_here_is_left_out_and_named(tmp_path, monkeyp
     root = make_project(tmp_path, bytes=lesson, **others)
     assert build(root).ok
     monkeypatch.setitem(sys.modules, "llama_cpp", None)
-    monkeypatch.setenv(vllm_environment.VARIABLE, "/no/python")
+    monkeypatch.setenv(environment.VARIABLE, "/no/python")
     monkeypatch.setattr(nbval, "NOTEBOOKS", root / "notebooks")
     monkeypatch.delenv("COURSELIB_REQUIRE_VLLM", raising=False)
     assert nbval.main() == 0
@@ -73,14 +74,17 @@ def test_a_notebook_that_cannot_run_here_is_left_out_and_named(tmp_path, monkeyp
     assert "5 passed, 1 skipped" in said
     monkeypatch.setenv("COURSELIB_REQUIRE_VLLM", "1")
     assert nbval.main() == 1
+    assert "5 passed, 1 skipped" in capfd.readouterr().out, "what can run has run"
 
 
+@pytest.mark.slow
 def test_nbval_passes_what_was_built(small):
     done = run_nbval(small)
     assert done.returncode == 0, done.stdout
     assert "5 passed, 1 skipped" in done.stdout
 
 
+@pytest.mark.slow
 def test_nbval_fails_on_a_changed_golden(small, tmp_path):
     done = run_nbval(changed_copy(small, tmp_path))
     assert done.returncode == 1, done.stdout
@@ -89,6 +93,7 @@ def test_nbval_fails_on_a_changed_golden(small, tmp_path):
     assert "1 failed, 4 passed, 1 skipped" in done.stdout
 
 
+@pytest.mark.slow
 def test_nbval_passes_outputs_that_may_differ(small, tmp_path):
     """Only goldens are compared: a measured number may be another one each time."""
     copy = shutil.copy(small, tmp_path / small.name)

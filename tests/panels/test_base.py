@@ -17,7 +17,14 @@ def panel():
 def test_header_says_engine_state_and_where_numbers_come_from(panel):
     panel.set_state_text("starting")
     for word in ("Title &lt;b&gt;", "llama.cpp", "starting", "measured"):
-        assert word in panel._header.value
+        assert word in f"{panel._header.value} {panel._status.text} {panel._head.children[-1].value}"
+
+
+def test_what_is_spoken_stays_while_the_words_change(panel):
+    before = panel.children
+    panel.set_state_text("done")
+    assert panel.children is before and panel._status in panel._head.children
+    assert panel._status.text == "done"
 
 
 def test_an_error_is_one_sentence_with_folded_details(panel):

@@ -6,8 +6,8 @@ import pytest
 
 import courselib
 from courselib import i18n
-from courselib.environment import Gpu
 from courselib.errors import SettingsError
+from courselib.machine import Gpu
 from courselib.panels.chooser import Chooser
 
 
@@ -23,8 +23,8 @@ def places(panel):
 def test_answers_move_the_ranking(panel):
     assert places(panel) == ["llama.cpp", "vLLM", "TGI"]
     assert panel.state == "best: llama.cpp"
-    panel.fields["hardware"].value = "gpus"
-    panel.fields["users"].value = "many"
+    panel.hardware = "gpus"
+    panel.users = "many"
     assert places(panel)[0] == "vLLM"
     assert panel.state == "best: vLLM"
     assert panel.ranking[0].engine == "vllm"
@@ -32,23 +32,23 @@ def test_answers_move_the_ranking(panel):
 
 
 def test_operations_are_ticked(panel):
-    panel.fields["operations"]["ray"].value = True
+    panel.ray = True
     assert panel.needs.operations == ("ray",)
-    assert "It knows no Ray." in panel.result.value
-    panel.fields["operations"]["ray"].value = False
+    assert "It does not support Ray." in panel.result.value
+    panel.ray = False
     assert "Ray" not in panel.result.value
 
 
 def test_what_rules_an_engine_out_is_said(panel):
-    panel.fields["hardware"].value = "apple"
+    panel.hardware = "apple"
     assert places(panel)[-1] == "TGI"
     assert "role='img' aria-label='rules it out'>✕" in panel.result.value
     assert "TGI" not in panel.code.programs
 
 
 def test_none_fits(panel):
-    panel.fields["hardware"].value = "edge"
-    panel.fields["licence"].value = "apache"
+    panel.hardware = "edge"
+    panel.licence = "apache"
     assert panel.state == "none of the three fits"
     assert panel.code.programs == {}
     assert panel.result.value.count("ruled out") == 3
@@ -57,7 +57,7 @@ def test_none_fits(panel):
 def test_it_ends_with_the_launch_line(panel):
     assert panel.code.selected == "llama.cpp"
     assert 'courselib.launch("llama.cpp", model="smollm2-135m")' in panel.code.programs["llama.cpp"]
-    panel.fields["users"].value = "few"
+    panel.users = "few"
     assert "parallel=4" in panel.code.programs["llama.cpp"]
     assert list(panel.code.programs) == places(panel)
 
@@ -89,7 +89,7 @@ def test_others_are_named_and_not_taught(panel):
 
 @pytest.mark.parametrize(("gpus", "expected"), [(0, "laptop"), (1, "gpu"), (4, "gpus")])
 def test_it_begins_with_this_machine(gpus, expected, monkeypatch):
-    monkeypatch.setattr("courselib.environment.gpus", lambda: [Gpu("L4", 1)] * gpus)
+    monkeypatch.setattr("courselib.machine.gpus", lambda: [Gpu("L4", 1)] * gpus)
     monkeypatch.setattr("platform.system", lambda: "Linux")
     assert Chooser().needs.hardware == expected
 
@@ -98,6 +98,19 @@ def test_apple_silicon_is_known(monkeypatch):
     monkeypatch.setattr("platform.system", lambda: "Darwin")
     monkeypatch.setattr("platform.machine", lambda: "arm64")
     assert Chooser().needs.hardware == "apple"
+
+
+def test_inputs_are_traits_with_a_sentence_each(panel):
+    panel.inputs["ray"].value = True
+    assert panel.ray and "ray" in panel.needs.operations
+    assert all(each.tooltip and each.tooltip != each.description for each in panel.inputs.values())
+    with pytest.raises(SettingsError, match="users is 'all'; choose one of one, few, many"):
+        panel.users = "all"
+
+
+def test_what_is_spoken_is_the_best_one_alone(panel):
+    """The ranking is replaced at each answer; the state's words change only when the best engine does."""
+    assert "aria-live" not in panel.result.value and panel._status.text == "best: llama.cpp"
 
 
 def test_text_twin_and_fixed_repr(panel):
@@ -130,5 +143,5 @@ def test_in_another_language(monkeypatch):
     monkeypatch.setattr(i18n, "_catalogue", Shouting())
     panel = Chooser(hardware="laptop")
     assert "CHANGED: IN MAINTENANCE MODE" in panel.result.value
-    assert panel.fields["users"].description == "USERS AT ONCE"
-    assert panel.fields["users"].options[0][0] == "ONE"
+    assert panel.inputs["users"].description == "USERS AT ONCE"
+    assert panel.inputs["users"].options[0][0] == "ONE"

@@ -63,7 +63,7 @@ def test_all_together_go_and_come_back(chosen):
 def test_every_control_has_a_row_with_its_sentence_and_interval():
     rows = {row["name"]: row for group in ControlsForm(Controls()).groups for row in group["rows"]}
     assert list(rows) == list(CONTROLS)
-    assert rows["top_k"]["help"] == "Keeps only so many of the likeliest tokens."
+    assert rows["top_k"]["help"] == "Keeps only this many of the most likely tokens."
     assert rows["top_p"]["takes"] == "probability: a number above 0, at most 1"
     assert rows["temperature"]["slider"] and not rows["seed"]["slider"], "no slider has four billion stops"
     for name, row in rows.items():
@@ -126,7 +126,7 @@ class TestReport:
     def test_what_is_not_honoured_is_marked_set_or_not(self):
         for controls in ({}, {"min_p": 0.1}):
             row = self.shown("TGI chat", **controls)["min_p"]
-            assert (row["kind"], row["word"]) == ("lost", "ignored")
+            assert (row["kind"], row["word"]) == ("lost", "not available")
             assert "nearest is top_p" in row["text"]
 
     def test_what_means_something_else_is_marked(self):

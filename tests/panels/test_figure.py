@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 import pytest
 
 from courselib.panels import figure
-from courselib.panels.figure import CONFIG, Picture, next_token_picture
+from courselib.panels.figure import CONFIG, Picture
 
 
 def scatter():
@@ -41,7 +41,7 @@ def test_the_upload_button_is_gone():
 @pytest.mark.parametrize("ground", ["#ffffff", "#111111"])
 def test_colours_are_seen_on_light_and_dark(ground):
     assert contrast(figure.INK, ground) > 4.1
-    assert [colour for colour in figure.PALETTE[:3] if contrast(colour, ground) < 3] == []
+    assert [colour for colour in figure.COLOURS[:3] if contrast(colour, ground) < 3] == []
     layout = Picture([scatter()]).figure.layout.template.layout
     assert layout.paper_bgcolor == layout.plot_bgcolor == "rgba(0,0,0,0)"
 
@@ -55,11 +55,11 @@ def test_a_figure_is_plotlys_own_and_can_be_changed():
     assert picture.figure.layout.xaxis.title.text == "threads"
 
 
-def test_repr_is_fixed_and_the_twin_tells_the_numbers():
-    picture = next_token_picture([(" Paris", 0.83), (" the", 0.02)], title="Next")
+def test_repr_is_fixed_and_the_twin_has_the_numbers():
+    picture = Picture([scatter()], table="1 < 2", title="Next")
     assert repr(picture) == "Picture('Next')"
-    assert "&#x27; Paris&#x27;          83.0 %" in picture.children[1].value
-    assert picture.as_table() == "' Paris'          83.0 %\n' the'             2.0 %"
+    assert "1 &lt; 2" in picture.children[1].value
+    assert picture.as_table() == "1 < 2"
 
 
 def test_the_import_does_without_the_grammar_and_leaves_no_trace():

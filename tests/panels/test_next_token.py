@@ -1,6 +1,5 @@
 """The panel "Next token" on a real engine: one look, and everything after it from the same logits."""
 
-import dataclasses
 import math
 
 import numpy as np
@@ -11,11 +10,14 @@ from courselib.controls.controls import Controls
 from courselib.errors import CourseError, PromptTooLong, SettingsError, Unreachable
 from courselib.observe import logits
 from courselib.observe.logits import ask
+from courselib.panels import next_token as module
 from courselib.panels.deploy import Deploy
+from courselib.panels.looking import Look
 from courselib.panels.next_token import NextToken
 from courselib.panels.next_token_view import ROWS, picture
-from courselib.sampling import pipeline
+from courselib.sampling import Context, pipeline
 from tests.panels.conftest import click
+from tests.panels.fake_llama_server import Desk, FakeLlamaServer
 
 pytestmark = pytest.mark.engine
 
@@ -33,8 +35,8 @@ def panel(server):
 @pytest.fixture
 def narrow(panel):
     """The panel as it was at first, whatever a test does to it."""
-    panel.form.controls, panel.duel.value, panel.prompt.value = NARROW, "", PROMPT
-    panel.redraw()
+    panel.form.controls, panel.duel, panel.prompt = NARROW, "", PROMPT
+    panel.wait()
     return panel
 
 
@@ -93,7 +95,7 @@ def test_a_control_redraws_without_asking_the_engine(narrow, monkeypatch):
     assert (best["now"], best["struck"]) == (1, None)
     assert narrow.view.drawn["facts"][3] == ["survivors", "49,152", "1"]
     narrow.form.controls = NARROW
-    narrow._shown.flush()
+    narrow.wait()
     assert row_of(narrow, " not")["now"] == before
 
 
@@ -115,17 +117,17 @@ def test_entropy_perplexity_survivors(narrow):
 
 
 def test_the_duel_names_where_the_orders_part(narrow):
-    narrow.duel.value = "vllm"
+    narrow.duel = "vllm"
     assert (narrow.rival.probabilities > 0).sum() == 8
     duel = narrow.view.drawn["duel"]
     assert duel["engine"] == "vLLM"
-    assert duel["sentences"][0] == "They part where llama.cpp comes to top_k=20 and vLLM to temperature=1.5."
+    assert duel["sentences"][0] == "They differ from where llama.cpp applies top_k=20 and vLLM applies temperature=1.5."
     assert duel["sentences"][1] == "4 tokens survive in both, 0 only in llama.cpp, 4 only in vLLM."
     assert sum(row["rival"] > 0 for row in narrow.view.drawn["rows"]) == 8
-    narrow.duel.value = "tgi"
+    narrow.duel = "tgi"
     assert narrow.rival is not None
     assert "TGI has no min_p: it is left out there." in narrow.view.drawn["duel"]["sentences"]
-    narrow.duel.value, narrow.form.controls = "vllm", Controls(temperature=1, top_k=0, top_p=1, min_p=0.05)
+    narrow.duel, narrow.form.controls = "vllm", Controls(temperature=1, top_k=0, top_p=1, min_p=0.05)
     assert narrow.rival is not None
     assert narrow.view.drawn["duel"]["sentences"][0] == "llama.cpp and vLLM agree at every stage."
 
@@ -135,15 +137,15 @@ def test_the_programs_draw_one_token_and_the_notes_say_what_is_lost(narrow):
     assert "max_tokens=1" in narrow.code.programs["openai"]
     assert f'prompt="{PROMPT}"' in narrow.code.programs["openai"]
     narrow.form.controls = NARROW.with_(no_repeat_ngram_size=3)
-    narrow._shown.flush()
+    narrow.wait()
     assert any("no such control" in note for note in narrow.code.notes)
 
 
 def test_the_twin_in_text(narrow):
-    narrow.duel.value = "vllm"
+    narrow.duel = "vllm"
     text = narrow.as_table()
     assert "top_k               20" in text
-    assert "They part where llama.cpp comes to top_k=20" in text
+    assert "They differ from where llama.cpp applies top_k=20" in text
     assert "✕ top_p" in text
     assert repr(narrow) == "NextToken(engine='llama.cpp')"
 
@@ -183,11 +185,11 @@ def test_where_only_the_likeliest_are_told():
         assert len(drawn["rows"]) == 5
         assert 0 < drawn["remainder"] == pytest.approx(1 - sum(row["own"] for row in drawn["rows"]), abs=1e-3)
         assert drawn["stages"][0]["passes"] == pytest.approx(1 - drawn["remainder"], abs=1e-3)
-        assert "tells only the 5 likeliest tokens" in drawn["notes"][0]
+        assert "returns only the 5 most likely tokens" in drawn["notes"][0]
         assert [row["struck"] is None for row in drawn["rows"]] == [True] * 4 + [False]
         assert drawn["facts"][1][1] == "-"
         assert {"huggingface_hub", "text_generation", "curl"} == set(panel.code.programs)
-        assert "all others, not told" in panel.as_table()
+        assert "rest, not returned" in panel.as_table()
 
 
 @pytest.mark.slow
@@ -212,36 +214,28 @@ class TestWhatGoesWrong:
         with pytest.raises(SettingsError, match="The prompt is empty"):
             panel.look()
         assert "The prompt is empty" in panel._error.value
-        assert panel.state == "failed" and not panel.look_button.disabled
+        assert panel.state == "failed" and not panel.run_button.disabled
 
     def test_a_prompt_that_is_too_long_leaves_the_last_picture(self, server):
         panel = NextToken(server, prompt=PROMPT)
         panel.look()
         before = panel.view.drawn
-        panel.prompt.value = "word " * 2000
-        assert panel.state == "another prompt: press Look"
-        with pytest.raises(PromptTooLong, match="does not fit"):
+        panel.prompt = "word " * 2000
+        panel.wait()
+        assert "Changed since this result: prompt. Press Look." in panel.stale.value and panel.outcome is None
+        with pytest.raises(PromptTooLong, match="context holds 1024"):
             panel.look()
-        assert "does not fit" in panel._error.value
+        assert "context holds 1024" in panel._error.value
         assert panel.view.drawn == before
-
-    def test_all_tokens_banned(self, server):
-        panel = NextToken(server, prompt=PROMPT)
-        panel.look()
-        banned = dataclasses.replace(panel.told, logprobs=np.full(49152, -np.inf))
-        panel._look = dataclasses.replace(panel._look, told=banned)
-        panel.redraw()
-        assert "Every token is forbidden" in panel._error.value
-        assert panel.outcome is None and panel.view.drawn["rows"]
 
     def test_a_value_out_of_range(self, server):
         panel = NextToken(server, prompt=PROMPT)
         panel.look()
         panel.form.entries = {"top_p": 7}
-        panel._shown.flush()
+        panel.wait()
         assert "top_p" in panel._error.value
         panel.form.entries = {"top_p": 0.7}
-        panel._shown.flush()
+        panel.wait()
         assert panel._error.value == ""
 
     def test_an_engine_that_has_stopped(self):
@@ -278,3 +272,72 @@ def test_the_picture_of_any_pipeline():
     assert [row["text"] for row in drawn["rows"]] == ["#0", "#1", "#2"]
     assert [row["now"] for row in drawn["rows"]] == [0.625, 0.375, 0]
     assert drawn["duel"] is None and drawn["remainder"] == 0
+
+
+# On fakes: two models that differ.
+
+SHARES = {"one": np.array([0.5, 0.3, 0.2]), "two": np.array([0.2, 0.3, 0.5])}
+
+
+@pytest.fixture
+def two_models(monkeypatch):
+    def look(server, prompt):
+        own = SHARES[server.model]
+        told = logits.NextToken((1,), np.log(own), pieces=tuple(server.model.encode() + b"%d" % n for n in range(3)))
+        return Look(prompt, told, own, Context((1,)))
+
+    monkeypatch.setattr(module, "look_at", look)
+    with FakeLlamaServer("one") as one, FakeLlamaServer("two") as two:
+        yield one, two
+
+
+@pytest.fixture
+def desk(two_models):
+    return Desk(server=two_models[0].server())
+
+
+def test_what_one_model_told_is_never_shown_as_anothers(two_models, desk):
+    panel = NextToken(desk)
+    assert panel.look().probabilities.argmax() == 0
+    desk.server = two_models[1].server()
+    panel.wait()
+    assert panel.told is None and panel.outcome is None and "one0" not in panel.as_table()
+    assert "another server (one)" in panel.stale.value and "two" in panel._header.value
+    assert panel.look().probabilities.argmax() == 2 and not panel.stale.value
+    assert panel.view.drawn["rows"][0]["text"] == "two2"
+
+
+def test_a_penalty_that_needs_logits_is_refused_and_the_picture_stays(desk):
+    panel = NextToken(desk, controls=Controls(temperature=1))
+    panel.look()
+    before = panel.view.drawn
+    panel.form.controls = Controls(temperature=1, repetition_penalty=1.5)
+    panel.wait()
+    assert panel.outcome is None and "repetition_penalty" in panel._error.value and panel.view.drawn == before
+    assert panel.as_table().count("\n") == 0, "no numbers of other controls"
+    with pytest.raises(SettingsError, match="Nothing can be drawn"):
+        panel.look()
+    panel.form.controls = Controls(temperature=2)
+    panel.wait()
+    assert panel.outcome is not None and panel._error.value == ""
+
+
+def test_every_token_forbidden(desk, monkeypatch):
+    panel = NextToken(desk)
+    monkeypatch.setitem(SHARES, "one", np.zeros(3))
+    with np.errstate(divide="ignore"), pytest.raises(SettingsError, match="Nothing can be drawn"):
+        panel.look()
+    assert "Every token is forbidden" in panel._error.value
+
+
+def test_a_silent_server_holds_no_slider():
+    with FakeLlamaServer(silent=True) as fake:
+        panel = NextToken(fake.server())
+        for value in (0.1, 0.2, 0.3):
+            panel.form.controls = Controls(temperature=value)
+        assert fake.requests.count("/v1/models") <= 1 and fake.requests.count("/props") == 0
+
+
+def test_inputs_are_checked_in_a_sentence(desk):
+    with pytest.raises(SettingsError, match="duel is 'ollama'; choose one of"):
+        NextToken(desk, duel="ollama")

@@ -9,9 +9,7 @@ import pytest
 
 import courselib
 from courselib.controls.controls import Controls
-from courselib.engines.registry import get_engine
-from courselib.engines.server import Server
-from courselib.errors import CourseError, PromptTooLong, SettingsError, Unreachable
+from courselib.errors import CourseError, EngineDied, PromptTooLong, SettingsError, Unreachable
 from courselib.observe.logits import next_token
 from courselib.panels.walk import Walk
 from tests.panels.conftest import click
@@ -40,9 +38,10 @@ def test_take_go_back_and_branch(server):
     panel.take(rows[0]["token"])
     panel.take()
     way = panel.here
-    assert len(panel.here.path) == 2 and panel.text == b"".join(node.piece for node in panel.here.path).decode()
+    assert len(panel.path) == 2 and panel.text == b"".join(node.piece for node in panel.path).decode()
     click(panel.back_button)
     click(panel.back_button)
+    panel.wait()
     assert panel.here.number == 0 and panel.text == ""
     panel.take(rows[1]["token"])
     assert texts(panel)[1:] == [rows[0]["text"], texts(panel)[2], rows[1]["text"]], "both ways are kept"
@@ -51,18 +50,21 @@ def test_take_go_back_and_branch(server):
     # The same token again is the same node.
     panel.go(0)
     panel.take(rows[0]["token"])
-    assert panel.here is way.parent and len(panel.view.drawn["tree"]) == 4
+    assert panel.here.number == way.parent and len(panel.view.drawn["tree"]) == 4
 
 
 def test_the_page_chooses_by_messages(server):
     panel = walk(server)
     token = panel.view.drawn["rows"][1]["token"]
-    panel.view._handle_custom_msg({"kind": "take", "token": token}, [])
-    panel._worker.wait(30)
+    panel.view._handle_custom_msg({"kind": "take", "token": token, "at": 0}, [])
+    panel.wait(30)
     assert panel.here.token == token
     panel.view._handle_custom_msg({"kind": "go", "number": 0}, [])
+    panel.wait(30)
     assert panel.here.number == 0
     panel.view._handle_custom_msg({"kind": "go", "number": 99}, [])
+    with pytest.raises(SettingsError, match="There is no node 99; the last one is 1"):
+        panel.wait(30)
     assert panel.here.number == 0
     assert json.loads(json.dumps(panel.view.drawn)) == panel.view.drawn
 
@@ -70,8 +72,8 @@ def test_the_page_chooses_by_messages(server):
 def test_what_is_shown_is_what_the_engine_draws_from(server):
     panel = walk(server)
     panel.take(panel.view.drawn["rows"][0]["token"])
-    path = [node.token for node in panel.here.path]
-    body = {"prompt": [*panel._look.told.prompt, *path], "n_predict": 1, "n_probs": 10, "post_sampling_probs": True}
+    tree = panel.result
+    body = {"prompt": tree.tokens_to(tree.here), "n_predict": 1, "n_probs": 10, "post_sampling_probs": True}
     wire = {"temperature": 0.8, "min_p": 0.1}
     told = server.http.post("/completion", json={**body, **wire}).json()["completion_probabilities"][0]["top_probs"]
     shown = {row["token"]: row["p"] for row in panel.view.drawn["rows"]}
@@ -84,7 +86,7 @@ def test_a_seed_repeats_the_engines_choices(server):
         panel = walk(server, controls=TAMED.with_(temperature=1.5))
         for _step in range(3):
             panel.take()
-        ways.append([node.token for node in panel.here.path])
+        ways.append([node.token for node in panel.path])
     assert ways[0] == ways[1]
 
 
@@ -95,7 +97,7 @@ def test_each_step_keeps_the_controls_it_was_taken_under(server):
     panel.as_table()  # waits for the redraw
     assert [row["p"] for row in panel.view.drawn["rows"]] == [1.0]
     panel.take()
-    assert [node.controls.temperature for node in panel.here.path] == [0.8, 0.0]
+    assert [node.controls.temperature for node in panel.path] == [0.8, 0.0]
     assert "temperature=0.0" in panel.view.drawn["tree"][-1]["controls"]
 
 
@@ -133,21 +135,22 @@ def test_a_prompt_that_cannot_be_asked(server, prompt, kind, words):
     with pytest.raises(kind, match=words):
         panel.begin()
     assert words in panel._error.value and panel.state == "failed" and panel.here is None
+    assert panel.engine_button.disabled
     with pytest.raises(SettingsError, match="Press Begin first"):
         panel.take()
 
 
-def test_an_engine_that_stops_in_mid_walk_loses_nothing(server):
-    panel = walk(server)
-    panel.take()
-    before = panel.as_table().splitlines()[1:]
-    panel._source = Server(get_engine("llama.cpp"), "http://127.0.0.1:9", "k", settings=server.settings)
-    with pytest.raises(Unreachable):
-        panel.take(panel.view.drawn["rows"][0]["token"])
-    assert "Nobody answers" in panel._error.value
-    assert panel.as_table().splitlines()[1:] == before and len(panel.view.drawn["tree"]) == 2
-    panel._source = server
-    assert panel.take(panel.view.drawn["rows"][0]["token"]) == panel.text
+def test_an_engine_that_stops_in_mid_walk_loses_nothing():
+    with courselib.launch("llama.cpp", context=512) as short:
+        panel = walk(short)
+        panel.take()
+        before = panel.as_table().splitlines()[1:]
+        token = panel.view.drawn["rows"][0]["token"]
+        short._process.stop()
+        with pytest.raises((EngineDied, Unreachable)):
+            panel.take(token)
+        assert "cl-error" in panel._error.value
+        assert panel.as_table().splitlines()[1:] == before and len(panel.view.drawn["tree"]) == 2
 
 
 @pytest.mark.parametrize("controls", [Controls(temperature=1, top_k=10**6, top_p=1, min_p=0), Controls(temperature=0)])
@@ -162,7 +165,7 @@ def test_another_engine_is_told_in_a_sentence():
         panel = Walk(gateway, prompt=PROMPT)
         with pytest.raises(SettingsError, match=r"needs llama\.cpp's server"):
             panel.begin()
-        with pytest.raises(CourseError, match="no ids of tokens"):
+        with pytest.raises(CourseError, match="not token ids"):
             next_token(gateway, (1, 2))
 
 

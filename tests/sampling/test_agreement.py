@@ -50,7 +50,7 @@ def test_a_false_prediction_is_rejected():
     result = agreement(draw(random, truth, 2000), warmer)
     assert not result.agrees
     assert result.outside == 0
-    assert "it is not what the engine samples from" in result.verdict
+    assert "the engine does not sample from it" in result.verdict
     assert agreement(draw(random, truth, 2000), truth).agrees
 
 

@@ -109,7 +109,7 @@ def test_a_step_says_what_it_removed_and_why():
     steps = {
         step.name: step for step in pipeline("llama.cpp", Controls.off(top_k=1)).run(np.log([0.5, 0.3, 0.2])).steps
     }
-    assert steps["top_k"].sentence == "Keeps the likeliest token. 2 of 3 tokens go, 50.00% of the probability."
+    assert steps["top_k"].sentence == "Keeps the most likely token. 2 of 3 tokens go, 50.00% of the probability."
     assert steps["top_p"].sentence == "Off: top_p=1."
     for engine in sampling.PIPELINES:
         for step in pipeline(engine, Controls(), Context((0, 0), (0,))).run(np.zeros(3)).steps:

@@ -1,4 +1,10 @@
-"""Each engine's pipeline against the plain references, composed here once more in that engine's order."""
+"""Each engine's pipeline against the plain references, composed here in the order of that engine's source.
+
+That these orders are the engines' own, the tests on engines show: ``test_llama_cpp_samplers`` runs the chain that the
+library makes for itself, ``test_torch_engines`` the code of vLLM and TGI, and the live tests ask servers.
+"""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,8 +12,9 @@ import pytest
 from courselib.controls.controls import Controls
 from courselib.errors import SettingsError
 from courselib.gateway.translate import SAMPLERS
-from courselib.sampling import PIPELINES, Context, llama_cpp, pipeline
-from courselib.sampling.engines import GATEWAY_ORDER, LLAMA_CPP_ORDER, llama_cpp_native, tgi_gateway, transformers, vllm
+from courselib.sampling import PIPELINES, Context, LogProbabilities, ServerSampling, llama_cpp, pipeline
+from courselib.sampling.context import LLAMA_CPP_ORDER
+from courselib.sampling.engines import GATEWAY_ORDER, llama_cpp_native, tgi_gateway, transformers, vllm
 from tests.sampling import cases, reference
 
 STAGES = ("temperature", "top_k", "top_p", "min_p", "typical_p")
@@ -40,7 +47,7 @@ def expected(engine, given, context, left):
         "presence_penalty": 0, "frequency_penalty": 0, "no_repeat_ngram_size": 0, "dry_multiplier": 0,
         "dry_base": 1.75, "dry_allowed_length": 2, "logit_bias": {},
     }  # fmt: skip
-    if engine in ("llama.cpp", "llama_cpp"):
+    if engine == "llama.cpp":
         of |= {"temperature": 0.8, "top_k": 40, "top_p": 0.95, "min_p": 0.05}
     if engine == "transformers":
         of |= {"top_k": 50}
@@ -51,13 +58,12 @@ def expected(engine, given, context, left):
     both = context.prompt + context.output
     penalised = {
         "llama.cpp": (both[-64:], both[-64:], False),
-        "llama_cpp": (context.output[-64:], context.output[-64:], False),
         "vllm": (both, context.output, False),
         "tgi": (both, both, True),
         "tgi-gateway": (both, both, False),
         "transformers": (both, (), False),
     }[engine]
-    exact = engine in ("llama.cpp", "llama_cpp", "tgi-gateway")
+    exact = engine in ("llama.cpp", "tgi-gateway")
     presence = 0 if engine in ("tgi", "tgi-gateway") else of["presence_penalty"]
 
     def apply(step, left):
@@ -85,7 +91,6 @@ def expected(engine, given, context, left):
 
     orders = {
         "llama.cpp": "logit_bias penalties dry top_k typical top_p min_p temperature",
-        "llama_cpp": "logit_bias penalties top_k typical top_p min_p temperature",
         "vllm": "logit_bias penalties temperature min_p top_k top_p",
         "tgi": "penalties temperature top_k top_p typical",
         "tgi-gateway": "penalties temperature top_k top_p typical",
@@ -97,7 +102,7 @@ def expected(engine, given, context, left):
     return left
 
 
-@pytest.mark.parametrize("engine", PIPELINES)
+@pytest.mark.parametrize("engine", [engine for engine in PIPELINES if engine != "llama_cpp"])
 def test_every_pipeline_agrees_with_the_plain_references(engine):
     for i, row in enumerate(cases.rows(full=0)):
         random = np.random.default_rng(i)
@@ -127,7 +132,7 @@ def test_llama_cpp_takes_any_order_by_names_and_by_letters():
     assert names(llama_cpp(Controls(), order=["temperature", "typical_p"]))[2:] == ["temperature", "typical_p"]
     assert names(llama_cpp(Controls(), order=[]))[2:] == []
     for order in (["mirostat"], "z", ["infill"]):
-        with pytest.raises(SettingsError, match="no stage whose effect"):
+        with pytest.raises(SettingsError, match="not a stage whose effect"):
             llama_cpp(Controls(), order=order)
 
 
@@ -203,6 +208,82 @@ def test_undefined_typical_is_noted():
     assert llama_cpp(given, top_n_sigma=1, order=["top_n_sigma", "min_p", "typ_p"]).notes != ()
     low = given.with_(min_p=0.1)
     assert llama_cpp(low, top_n_sigma=1, order=["top_n_sigma", "min_p", "typ_p"]).notes == ()
+
+
+def test_the_library_at_temperature_0_cuts_nothing_before_it_takes_the_likeliest():
+    row = np.log(np.array([0.4] + [0.05] * 12))
+    given = Controls(temperature=0, typical_p=0.3, top_k=0, repetition_penalty=9)
+    assert llama_cpp_native(given).probabilities(row).argmax() == 0
+    assert names(llama_cpp_native(given)) == ["logit_bias", "penalties", "greedy"]
+    assert llama_cpp(given).probabilities(row).argmax() != 0  # the server cuts first
+
+
+def test_tgi_at_temperature_0_has_no_stage_on_that_is_not_sent():
+    stages = pipeline("tgi", Controls(temperature=0, top_k=5, top_p=0.5, typical_p=0.5)).stages
+    assert [stage.name for stage in stages if stage.is_on] == ["greedy"]
+
+
+def test_a_repetition_penalty_refuses_log_probabilities_on_every_engine():
+    logits = np.array([2.0, 1.0, 0.5, -1.0])
+    logprobs = LogProbabilities.of(logits - np.log(np.exp(logits).sum()))
+    context = Context(prompt=(0,), output=(0,))
+    others = {"presence_penalty": 0.3, "frequency_penalty": 0.2, "dry_multiplier": 1, "top_k": 3}
+    for engine in PIPELINES:
+        penalised = pipeline(engine, Controls(temperature=1, repetition_penalty=1.5), context)
+        with pytest.raises(SettingsError, match="divides logits, and this engine returned log-probabilities"):
+            penalised.run(logprobs)
+        penalised.run(logits)
+        # What only adds is the same from both.
+        added = pipeline(engine, Controls(temperature=1, **others), context)
+        np.testing.assert_allclose(added.probabilities(logprobs), added.probabilities(logits))
+        # A penalty that meets no token changes nothing.
+        pipeline(engine, Controls(temperature=1, repetition_penalty=1.5), Context()).run(logprobs)
+
+
+def test_log_probabilities_are_refused_after_any_other_stage():
+    row = LogProbabilities.of(np.log([0.5, 0.3, 0.2]))
+    given = Controls(repetition_penalty=1.5, logit_bias={2: 1.0}, top_k=2)
+    for order in (["penalties"], ["top_k", "penalties"], ["temperature", "penalties"]):
+        with pytest.raises(SettingsError, match="divides logits"):
+            llama_cpp(given, Context(prompt=(0,)), order=order).run(row)
+
+
+class TestWhatAServerAppliesByItself:
+    def test_its_stages_their_order_and_their_values(self):
+        own = ServerSampling("llama.cpp", ("temperature", "top_k", "xtc"), xtc_probability=0.4, top_n_sigma=1.5)
+        made = pipeline("llama.cpp", Controls(), Context(server=own))
+        assert names(made)[2:] == ["temperature", "top_k", "xtc"]
+        assert made.stages[-1].probability == 0.4
+        wider = llama_cpp(Controls(), Context(server=own), order=["top_n_sigma"], top_n_sigma=2.0)
+        assert [stage.n for stage in wider.stages[2:]] == [2.0]
+
+    def test_its_windows(self):
+        row, given = np.zeros(9), Controls(presence_penalty=1, dry_multiplier=1)
+        context = Context(prompt=(1, 2, 3), output=(4,))
+
+        def counted(**windows):
+            own = ServerSampling("llama.cpp", **windows)
+            _bias, _end, penalties, dry, *_rest = pipeline("llama.cpp", given, replace(context, server=own)).stages
+            return penalties.counted, dry.context
+
+        assert counted(repeat_last_n=2, dry_penalty_last_n=3) == ((3, 4), (2, 3, 4))
+        assert counted(repeat_last_n=0, dry_penalty_last_n=0) == ((), ())
+        assert counted(repeat_last_n=-1, dry_penalty_last_n=-1) == ((1, 2, 3, 4), (1, 2, 3, 4))
+        llama_cpp(given, context, repeat_last_n=0).run(row)
+
+    @pytest.mark.parametrize("setting", [{"mirostat": 2}, {"dynatemp_range": 0.5}])
+    def test_what_cannot_be_predicted_is_refused(self, setting):
+        own = ServerSampling("llama.cpp", **setting)
+        with pytest.raises(SettingsError, match=f"started with {next(iter(setting))}="):
+            pipeline("llama.cpp", Controls(), Context(server=own))
+        assert llama_cpp(Controls(), Context(server=own), **dict.fromkeys(setting, 0))
+        with pytest.raises(SettingsError, match="not a stage whose effect"):
+            pipeline("llama.cpp", Controls(), Context(server=ServerSampling("llama.cpp", ("adaptive_p",))))
+
+    def test_what_is_not_known_is_noted_for_that_engine_alone(self):
+        context = Context(server=ServerSampling("vllm", notes=("It may differ.",)))
+        assert pipeline("vllm", Controls(), context).notes == ("It may differ.",)
+        assert pipeline("llama.cpp", Controls(), context).notes == ()
 
 
 def test_unknown_engines_are_refused():

@@ -1,14 +1,19 @@
 """llama.cpp's live server and library draw what is predicted, and not what another engine's order would give."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import courselib
 from courselib.controls.controls import Controls
+from courselib.engines.llamacpp import engine
 from courselib.errors import EngineDied, PromptTooLong, RequestRefused, SettingsError
 from courselib.observe.draws import draw
+from courselib.observe.effective import server_sampling
 from courselib.observe.logits import next_token
-from courselib.sampling import softmax, total_variation
+from courselib.processes.python import python_module
+from courselib.sampling import Context, pipeline, softmax, total_variation
 from tests.sampling import live
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -58,6 +63,26 @@ def test_after_every_chain_the_server_has_the_predicted_probabilities(server, to
             assert np.abs(ours - theirs).max() < tolerance, (controls, more)
 
 
+def test_a_server_started_with_samplers_of_its_own_is_predicted(monkeypatch):
+    monkeypatch.setattr(engine, "python_module", lambda _module: python_module("tests.sampling.own_samplers"))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))  # where that module is found
+    given = Controls(temperature=0.7, presence_penalty=1.5, top_k=2)
+    with courselib.launch("llama.cpp", context=256) as started:
+        sampling = server_sampling(started)
+        told = next_token(started, live.PROMPT)
+        arguments = {**live.completion_arguments(given), "prompt": told.prompt, "n_predict": 1}
+        asked = {**arguments, "n_probs": told.logprobs.size, "post_sampling_probs": True}
+        answer = started.http.post("/completion", json=asked, timeout=120).json()
+    assert (sampling.samplers, sampling.repeat_last_n) == (("temperature", "penalties"), 3)
+    theirs = np.zeros(told.logprobs.size)
+    for entry in answer["completion_probabilities"][0]["top_probs"]:
+        theirs[entry["id"]] = entry["prob"]
+    ours = pipeline("llama.cpp", given, Context(told.prompt, server=sampling)).probabilities(told.logits)
+    usual = pipeline("llama.cpp", given, Context(told.prompt)).probabilities(told.logits)
+    np.testing.assert_allclose(theirs, ours, atol=1e-4)
+    assert total_variation(usual, theirs) > 0.1
+
+
 def test_the_server_draws_what_is_predicted(server, told):
     for controls, more in zip(live.settings("llama.cpp", live.FEW), live.orders(live.FEW), strict=True):
         counts = live.drawn(server, controls, **live.request_fields(more))
@@ -78,8 +103,7 @@ def test_another_engines_order_is_rejected(server, told):
     assert not live.compare(counts, ours).agrees
 
 
-def test_the_library_draws_what_is_predicted(told):
-    pytest.importorskip("llama_cpp", reason="llama-cpp-python is not built here: make native")
+def test_the_library_draws_what_is_predicted(llama_cpp, told):
     llm = courselib.native(context=512)
     mine = next_token(llm, live.PROMPT)
     # Two builds of the same engine; the server's offset was found by experiment, the library's is known.
@@ -88,7 +112,7 @@ def test_the_library_draws_what_is_predicted(told):
     for controls in live.settings("llama_cpp", live.FEW):
         result = live.compare(live.drawn(llm, controls), live.predicted("llama_cpp", controls, mine))
         assert result.agrees, (controls, result)
-    with pytest.raises(PromptTooLong, match="the context only 512"):
+    with pytest.raises(PromptTooLong, match="the context holds only 512"):
         next_token(llm, "word " * 600)
     llm.close()
 
@@ -96,11 +120,11 @@ def test_the_library_draws_what_is_predicted(told):
 def test_prompts_that_cannot_be_are_refused(server):
     with pytest.raises(SettingsError, match="prompt is empty"):
         next_token(server, "")
-    with pytest.raises(PromptTooLong, match="does not fit"):
+    with pytest.raises(PromptTooLong, match="but the context holds 256; shorten it"):
         next_token(server, "word " * 400)
-    with pytest.raises(SettingsError, match="draw one token"):
+    with pytest.raises(SettingsError, match="draw at least one token"):
         draw(server, live.PROMPT, Controls(), 0)
-    with pytest.raises(RequestRefused, match="in the details") as refused:
+    with pytest.raises(RequestRefused, match=r"refused the request: .*got -5") as refused:
         live.drawn(server, Controls(), 1, penalty_last_n=-1, repeat_last_n=-5)
     assert refused.value.details
 

@@ -9,6 +9,7 @@ Probabilities below 1e-30 count as none, for float32's exponential underflows.
 
 import ctypes
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,8 +17,9 @@ import pytest
 from courselib import models
 from courselib.controls.controls import Controls
 from courselib.sampling import Context, llama_cpp
+from courselib.sampling.context import LLAMA_CPP_ORDER
 from courselib.sampling.dry import BREAKERS, Dry, breakers_within
-from courselib.sampling.engines import LLAMA_CPP_ORDER
+from courselib.sampling.engines import llama_cpp_native
 from courselib.sampling.penalties import LogitBias, Penalties
 from courselib.sampling.pipeline import Pipeline
 from courselib.sampling.stages import Greedy, Temperature
@@ -25,6 +27,8 @@ from courselib.sampling.truncation import MinP, TopK, TopNSigma, TopP, Typical, 
 from tests.sampling import cases
 
 lib = pytest.importorskip("llama_cpp", reason="llama-cpp-python is not built here: make native")
+
+pytestmark = pytest.mark.engine  # the library is compiled after the tests without an engine
 
 MOVE = 1e-5
 LEAST = 1e-30
@@ -68,24 +72,30 @@ def sampler(stage, vocabulary, vocab=None):
 
 def run(stages, row, vocab=None):
     """What the library draws from after these stages: a probability for each token."""
-    items = np.zeros(np.isfinite(row).sum(), dtype=ITEM)
-    items["id"] = np.flatnonzero(np.isfinite(row))
-    items["logit"] = row[items["id"]]
-    data = ctypes.cast(items.ctypes.data, lib.llama_token_data_p)
-    array = lib.llama_token_data_array(data=data, size=items.size, selected=-1, sorted=False)
     chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
     for stage in stages:
         if stage.is_on:
             lib.llama_sampler_chain_add(chain, sampler(stage, row.size, vocab))
     lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_dist(0))
+    probabilities, _selected = apply(chain, row)
+    lib.llama_sampler_free(chain)
+    return probabilities
+
+
+def apply(chain, row):
+    """What a chain of the library makes of a row: a probability for each token, and the token that it selects."""
+    items = np.zeros(np.isfinite(row).sum(), dtype=ITEM)
+    items["id"] = np.flatnonzero(np.isfinite(row))
+    items["logit"] = row[items["id"]]
+    data = ctypes.cast(items.ctypes.data, lib.llama_token_data_p)
+    array = lib.llama_token_data_array(data=data, size=items.size, selected=-1, sorted=False)
     lib.llama_sampler_apply(chain, ctypes.byref(array))
     # XTC moves the pointer.
     first = (ctypes.cast(array.data, ctypes.c_void_p).value - items.ctypes.data) // ITEM.itemsize
     left = items[first : first + array.size]
     probabilities = np.zeros(row.size)
     probabilities[left["id"]] = left["p"]
-    lib.llama_sampler_free(chain)
-    return probabilities
+    return probabilities, int(left["id"][array.selected])
 
 
 def agree(ours, theirs, row, least_temperature=1.0):
@@ -181,6 +191,46 @@ def test_chains_in_any_order_are_llama_cpps():
         tried += 1
     assert tried > 500
     assert on_boundary < tried / 100
+
+
+def library_chain(controls, history, size):
+    """The chain that ``Llama`` itself makes of controls, without a model: it needs the vocabulary's size alone."""
+    llama = SimpleNamespace(_n_vocab=size, last_n_tokens_size=64, _seed=0)
+    names = {"repetition_penalty": "repeat_penalty", "temperature": "temp"}
+    made = lib.Llama._init_sampler(llama, **{names.get(name, name): value for name, value in controls.given().items()})
+    for token in history:
+        made.accept(token)
+    return made
+
+
+def test_the_librarys_own_chain_is_predicted():
+    random = np.random.default_rng(9)
+    tried = greedy = 0
+    for row in cases.rows(seed=9, count=400, full=0):
+        if cases.has_ties(row):
+            continue
+        given = Controls(
+            temperature=single(random.choice([0, random.uniform(0.1, 2)])),
+            top_k=int(random.integers(0, 60)),
+            top_p=single(random.uniform(0.1, 1)),
+            min_p=single(random.uniform(0, 0.2)),
+            typical_p=single(random.uniform(0.1, 1)),
+            repetition_penalty=single(random.uniform(0.8, 1.5)),
+            presence_penalty=single(random.uniform(-1, 1)),
+            frequency_penalty=single(random.uniform(-1, 1)),
+        )
+        history = cases.tokens(random, row.size)
+        chain = library_chain(given, history, row.size)
+        theirs, selected = apply(chain.sampler, row)
+        ours = llama_cpp_native(given, Context(output=history))
+        if given.temperature == 0:
+            assert ours.probabilities(row).argmax() == selected, given
+            greedy += 1
+        elif not agree(ours.probabilities(row), theirs, row, given.temperature):
+            others = moved(ours.stages)
+            assert any(agree(Pipeline("", one).probabilities(row), theirs, row, given.temperature) for one in others)
+        tried += 1
+    assert min(greedy, tried - greedy) > 100
 
 
 def test_xtc_happens_as_often_as_it_should():

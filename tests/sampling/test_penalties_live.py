@@ -17,9 +17,8 @@ import pytest
 
 import courselib
 from courselib.controls.controls import Controls
-from courselib.engines.vllm_environment import NO_COMPILER, OFFLINE
-from courselib.engines.vllm_model import find_model
-from courselib.errors import EngineMissing
+from courselib.engines.vllm.environment import NO_COMPILER, OFFLINE
+from courselib.engines.vllm.model import find_model
 from courselib.sampling import Context, pipeline, softmax
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -175,11 +174,8 @@ class TestLlamaServer:
 
 
 @pytest.fixture(scope="module")
-def llm():
-    try:
-        llm = courselib.native(context=512)
-    except EngineMissing as error:
-        pytest.skip(error.message)
+def llm(llama_cpp):
+    llm = courselib.native(context=512)
     yield llm
     llm.close()
 

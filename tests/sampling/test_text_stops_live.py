@@ -13,18 +13,20 @@ import pytest
 import courselib
 from courselib.errors import EngineMissing
 from courselib.sampling.text_stops import DIALECTS, Ending, Step, account
+from tests.controls.live import TEMPLATE
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(300)]
 
 MAX_TOKENS = 8
 TURN = "<|im_start|>user\nSay that you can.<|im_end|>\n<|im_start|>assistant\n"
-# The model is sure of how these go on: an engine that has some of a prompt in its cache computes with other roundings,
-# and where two tokens are nearly as likely may take the other one.
+WEEK = "Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday"
+# The model is sure of how these go on, by 0.2 or more in twenty steps: an engine that has some of a prompt in its cache
+# computes with other roundings, and where two tokens are nearly as likely may take the other one.
 PROMPTS = {
-    "English": "Monday, Tuesday, Wednesday,\nThursday, Friday, Saturday, Sunday.\n\n" * 4,
+    "English": TEMPLATE.format(f"The days of the week are {WEEK}. What are the days of the week?"),
     # Each space belongs to a token that holds three quarters of a smiley.
     "smileys": "I am happy 😀 " * 5 + "I am happy",
-    "Chinese": "天地玄黃，宇宙洪荒。\n" * 4,
+    "Chinese": "天地玄黃，宇宙洪荒。\n" * 6,
     "ends": (TURN + "Yes, I can.<|im_end|>\n") * 3 + TURN,
 }
 
@@ -254,18 +256,20 @@ def test_the_account_agrees_with_the_engine(engine, answers, prompt, kind):
     compare(engine, answers, prompt, ending)
 
 
+# The answer of five tokens, its end, and the line break that follows; the model is not sure of what follows that.
+AFTER_END = 7
 ONLY_SOME = {
-    "the end ignored": (("llama.cpp", "vllm"), "ends", Ending(8, ignore_eos=True)),
+    "the end ignored": (("llama.cpp", "vllm"), "ends", Ending(AFTER_END, ignore_eos=True)),
     "the end ignored, and a stop": (
-        ("llama.cpp", "vllm"), "ends", Ending(8, ("<|im_end|>", "er"), ignore_eos=True)
+        ("llama.cpp", "vllm"), "ends", Ending(AFTER_END, ("<|im_end|>", "\n"), ignore_eos=True)
     ),
-    "the stop given back": (("vllm",), "English", Ending(8, ("day,",), include_stop=True)),
+    "the stop given back": (("vllm",), "English", Ending(12, ("day,",), include_stop=True)),
     "the stop given back, and the rest of its token cut": (
-        ("vllm",), "English", Ending(8, ("es",), include_stop=True)
+        ("vllm",), "English", Ending(12, ("es",), include_stop=True)
     ),
-    "special tokens written": (("vllm",), "ends", Ending(8, ignore_eos=True, skip_special_tokens=False)),
+    "special tokens written": (("vllm",), "ends", Ending(AFTER_END, ignore_eos=True, skip_special_tokens=False)),
     "special tokens written, and one a stop": (
-        ("vllm",), "ends", Ending(8, ("<|im_end|>",), ignore_eos=True, skip_special_tokens=False)
+        ("vllm",), "ends", Ending(AFTER_END, ("<|im_end|>",), ignore_eos=True, skip_special_tokens=False)
     ),
     "a least length that moves the end": (("vllm",), "ends", Ending(8, ("nowhere",), min_tokens=6)),
 }  # fmt: skip

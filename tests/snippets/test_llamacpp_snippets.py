@@ -15,7 +15,7 @@ import pytest
 
 import courselib
 from courselib import models
-from courselib.engines.ports import free_port
+from courselib.processes.ports import free_port
 from tests.snippets.snippets import FAILS, RUNS, Snippet, check, fill_in, outcome
 
 pytestmark = pytest.mark.engine
@@ -231,7 +231,7 @@ def type_in(tmp_path_factory):
     """Bash, with the course's server under the name that llama.cpp gives it."""
     folder = tmp_path_factory.mktemp("bin")
     program = folder / "llama-server"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m courselib.llama_server "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m courselib.engines.llamacpp.program "$@"\n')
     program.chmod(0o755)
 
     def run(command):

@@ -13,8 +13,9 @@ import typing
 import pytest
 
 import courselib
-from courselib.engines.tgi import ENGINE, ignored
-from courselib.engines.tgi_settings import IMAGE, TgiSettings
+from courselib.engines.tgi.engine import ENGINE, ignored
+from courselib.engines.tgi.settings import TgiSettings
+from courselib.engines.tgi.values import IMAGE
 from courselib.errors import SettingsError
 from tests.snippets.snippets import FAILS, RUNS, Snippet, check, fill_in, outcome, outcomes_elsewhere
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from courselib.engines import vllm_machine
-from courselib.engines.ports import free_port
-from courselib.engines.process import EngineProcess
-from courselib.engines.vllm_environment import BIND, OFFLINE
-from courselib.engines.vllm_model import find_model
+from courselib.engines.vllm import machine
+from courselib.engines.vllm.environment import BIND, OFFLINE
+from courselib.engines.vllm.model import find_model
+from courselib.processes.ports import free_port
+from courselib.processes.process import GuardedProcess
 from tests.snippets.snippets import FAILS, RUNS, Snippet, check, fill_in, outcome, outcomes_elsewhere
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -114,7 +114,7 @@ CLIENTS = [
     Snippet(
         "the controls of the other engine are ignored without a word",
         OPENAI + "def ask(**extra):\n"
-        f"    r = client.completions.create(model='{NAME}', prompt='red red red red red red', max_tokens=12,\n"
+        f"    r = client.completions.create(model='{NAME}', prompt='I am happy 😀 ' * 4 + 'I am happy', max_tokens=9,\n"
         "        temperature=0, extra_body=extra)\n"
         "    return r.choices[0].text\n"
         "print(ask() == ask(repeat_penalty=9.0, no_repeat_ngram_size=2), ask() == ask(repetition_penalty=9.0))",
@@ -219,7 +219,7 @@ PROGRAMS = {
 @pytest.fixture(scope="module")
 def child(installed):
     """What the environment of a process with vLLM in it has besides."""
-    cores = {BIND: vllm_machine.look(installed).cpus} if installed.cpu else {}
+    cores = {BIND: machine.look(installed).cpus} if installed.cpu else {}
     return {**OFFLINE, **cores, "VLLM_API_KEY": KEY}
 
 
@@ -235,7 +235,7 @@ def server(installed, child, folder):
     command = [installed.python, "-m", "vllm.entrypoints.openai.api_server", "--model", folder]
     command += ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", NAME, "--enforce-eager"]
     command += ["--max-model-len", "512", "--kv-cache-memory-bytes", str(64 << 20)]
-    process = EngineProcess(command, environment=child, name="vllm", grace_s=3)
+    process = GuardedProcess(command, environment=child, name="vllm", grace_s=3)
     try:
         url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + START_S
         while not _healthy(url):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from courselib.controls.clients.endpoint import Endpoint
 from courselib.controls.clients.openai_client import reading, split
-from courselib.controls.clients.python_text import assign, call
+from courselib.controls.clients.python_text import assign, call, environment
 from courselib.controls.route import Plan
+from courselib.engines.endpoint import Endpoint
 
 # Those of our arguments that ``chat_completion`` has (huggingface_hub 1.0 to 2.4).
 CHAT = {
@@ -20,7 +20,7 @@ def program(plan: Plan, prompt: Any, endpoint: Endpoint) -> str:
     """The call by ``InferenceClient``."""
     own = plan.route.takes == "prompt"
     url = endpoint.url + plan.route.path if own else endpoint.base_url
-    lines = ["from huggingface_hub import InferenceClient", ""]
+    lines = [*environment(endpoint.environment), "from huggingface_hub import InferenceClient", ""]
     lines += assign("client", call("InferenceClient", named={"base_url": url, "api_key": endpoint.key or "none"}))
     if not own:
         named = {"model": endpoint.model, "messages": prompt, **split(dict(plan.arguments), CHAT)}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from courselib.controls.clients.endpoint import Endpoint
 from courselib.controls.clients.python_text import assign, call
 from courselib.controls.route import Plan
+from courselib.engines.endpoint import Endpoint
 
 
 def program(plan: Plan, prompt: Any, endpoint: Endpoint) -> str:

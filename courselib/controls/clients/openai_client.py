@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from courselib.controls.clients.endpoint import Endpoint
-from courselib.controls.clients.python_text import assign, call
+from courselib.controls.clients.python_text import assign, call, environment
 from courselib.controls.route import Plan
+from courselib.engines.endpoint import Endpoint
 
 # Those of our arguments that ``create`` has (openai 2.0 to 3.54), for a chat and for a text.
 CHAT = {
@@ -36,7 +36,7 @@ def streams(plan: Plan) -> bool:
 def program(plan: Plan, prompt: Any, endpoint: Endpoint) -> str:
     """The call by OpenAI's client."""
     chat = plan.route.takes == "messages"
-    lines = ["from openai import OpenAI", ""]
+    lines = [*environment(endpoint.environment), "from openai import OpenAI", ""]
     lines += assign("client", call("OpenAI", named={"base_url": endpoint.base_url, "api_key": endpoint.key or "none"}))
     named = {"model": endpoint.model, plan.route.takes: prompt, **arguments(plan)}
     create = f"client.{'chat.' if chat else ''}completions.create"

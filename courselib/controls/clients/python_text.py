@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from courselib.i18n import _
+
 WIDTH = 88
 
 
@@ -77,6 +79,16 @@ def call(function: str, positional: Iterable[Any] = (), named: Mapping[str, Any]
     if (len(arguments) == 1 or not named) and "\n" not in flat and len(flat) <= WIDTH - len("answers = "):
         return [flat]
     return [f"{function}(", *(f"    {argument}," for argument in arguments), ")"]
+
+
+def environment(changes: Mapping[str, str | None]) -> list[str]:
+    """Lines that set variables for the program, or take them out; none where nothing is to be changed."""
+    if not changes:
+        return []
+    lines = ["import os", "", _("# No proxy for the server on this machine.")]
+    for name, value in changes.items():
+        lines.append(f"os.environ[{literal(name)}] = {literal(value)}" if value else f'os.environ.pop("{name}", None)')
+    return [*lines, ""]
 
 
 def assign(name: str, lines: list[str]) -> list[str]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from courselib.controls.clients.endpoint import Endpoint
-from courselib.controls.clients.python_text import assign, call
+from courselib.controls.clients.python_text import assign, call, environment
 from courselib.controls.route import Plan
+from courselib.engines.endpoint import Endpoint
 from courselib.i18n import _
 
 NAMES = {"stop": "stop_sequences"}
@@ -29,7 +29,7 @@ def program(plan: Plan, prompt: Any, endpoint: Endpoint) -> str:
     headers = {"headers": {"Authorization": f"Bearer {endpoint.key}"}} if endpoint.key else {}
     named = {NAMES.get(name, name): value for name, value in plan.arguments.items() if name not in ITS_OWN}
     lines = [] if "max_new_tokens" in named else [_("# This client makes 20 tokens where no number is named.")]
-    lines += ["from text_generation import Client", ""]
+    lines += [*environment(endpoint.environment), "from text_generation import Client", ""]
     lines += assign("client", call("Client", [endpoint.url], {**headers, "timeout": TIMEOUT_S}))
     lines += assign("answer", call("client.generate", [prompt], named))
     lines += ["print(answer.generated_text)"]

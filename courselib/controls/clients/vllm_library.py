@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
-from courselib.controls.clients.endpoint import Endpoint
 from courselib.controls.clients.python_text import Name, assign, call
 from courselib.controls.route import Plan
+from courselib.engines.endpoint import Endpoint
 
 
 def program(plan: Plan, prompt: Any, endpoint: Endpoint) -> str:

@@ -50,7 +50,7 @@ COMPLETION: dict[str, Spelling] = {
     "dry_base": sent("dry_base", 1.75),
     "dry_allowed_length": sent("dry_allowed_length", 2),
     "max_tokens": sent("n_predict", UNTIL_FULL),
-    "min_tokens": missing(N_("nearest is a logit_bias of -100 on the end token")),
+    "min_tokens": missing(N_("nearest is a logit_bias of -100 on each end token")),
     "stop": sent("stop", ()),
     "ignore_eos": sent("ignore_eos", False),
     "skip_special_tokens": missing(N_("special tokens are left out, unless the server was started with --special")),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from courselib.controls.catalogue import CONTROLS
 from courselib.controls.controls import Controls
 from courselib.controls.route import Combination, Route, Spelling, Verdict, differs, ignored, missing, sent
 from courselib.i18n import N_
@@ -23,8 +24,8 @@ BY_CHANCE = N_("another one for each request")
 NONE = N_("none")
 KEPT = N_("the stop text is kept at the answer's end, and only found where a token ends with it")
 RELATIVE = N_("TGI takes it times the token's share of all tokens so far; the gateway, times its count")
-GREEDY = N_("the likeliest token is taken, unless a control asks for chance")
-ZERO = N_("0 is said by leaving out all that would draw by chance")
+GREEDY = N_("the most likely token is taken, unless a control asks for randomness")
+ZERO = N_("0 is sent by leaving out all controls that make the draw random")
 MOST_STOPS, MOST_LIKELIEST = 4, 5
 
 
@@ -66,22 +67,22 @@ GENERATE: dict[str, Spelling] = {
     "dry_base": missing(NO_DRY),
     "dry_allowed_length": missing(NO_DRY),
     "max_tokens": sent("max_new_tokens", REST),
-    "min_tokens": missing(N_("TGI has no least length")),
+    "min_tokens": missing(N_("TGI has no minimum length")),
     "stop": differs("stop", KEPT, (), off_is_absent=True, accepts=_few, interval=N_("4 texts at most")),
     "ignore_eos": missing(N_("TGI always ends there")),
     "skip_special_tokens": missing(N_("they are left out of the text, and listed among the details' tokens")),
     "seed": sent("seed", BY_CHANCE),
     "logit_bias": missing(N_("TGI has none")),
     "logprobs": sent(_likeliest, NONE, accepts=_some, interval=N_("5 at most (max_top_n_tokens)")),
-    "n": missing(N_("nearest is best_of, which tells the likeliest of several answers")),
+    "n": missing(N_("nearest is best_of, which returns the most likely of several answers")),
 }
 CHAT: dict[str, Spelling] = {
     **GENERATE,
     "temperature": sent("temperature", 1.0),
-    "top_k": ignored(N_("TGI has it on /generate")),
-    "min_p": ignored(N_("nearest is top_p")),
-    "typical_p": ignored(N_("TGI has it on /generate")),
-    "repetition_penalty": ignored(N_("TGI has it on /generate, and makes one of presence_penalty here")),
+    "top_k": missing(N_("TGI has it on /generate")),
+    "min_p": missing(N_("nearest is top_p")),
+    "typical_p": missing(N_("TGI has it on /generate")),
+    "repetition_penalty": missing(N_("TGI has it on /generate, and makes one of presence_penalty here")),
     "presence_penalty": differs(
         "presence_penalty",
         N_("TGI uses it plus 2 as repetition_penalty"),
@@ -91,7 +92,7 @@ CHAT: dict[str, Spelling] = {
         interval=N_("a number above -2"),
     ),
     "max_tokens": sent("max_tokens", REST),
-    "logit_bias": missing(N_("TGI refuses OpenAI's form of it and does nothing with its own")),
+    "logit_bias": missing(N_("TGI refuses OpenAI's form of it and ignores its own")),
     "logprobs": sent(_chat_logprobs, NONE, accepts=_some, interval=N_("5 at most (max_top_n_tokens)")),
     "n": ignored(N_("it makes one answer")),
 }
@@ -103,8 +104,9 @@ def combine_generate(controls: Controls) -> Combination:
         return Combination()
     if controls.temperature > 0:
         return Combination(arguments={"do_sample": True})
-    greedy = (Verdict.OFF, N_("a temperature of 0 is said by leaving out all that would draw by chance"))
-    return Combination(unsent=dict.fromkeys(("temperature", "top_k", "top_p", "typical_p", "seed"), greedy))
+    greedy = (Verdict.OFF, N_("a temperature of 0 is sent by leaving out all controls that make the draw random"))
+    off = {name: CONTROLS[name].off for name in ("top_k", "top_p", "typical_p")}
+    return Combination(dict.fromkeys(("temperature", *off, "seed"), greedy), applies={"temperature": 0.0, **off})
 
 
 ROUTES = (

@@ -47,13 +47,13 @@ LIBRARY: dict[str, Spelling] = {
     "min_tokens": sent("min_tokens", 0),
     "stop": sent("stop", ()),
     "ignore_eos": sent("ignore_eos", False),
-    "skip_special_tokens": sent("skip_special_tokens", True, N_("the one that ends the answer is never in the text")),
+    "skip_special_tokens": sent("skip_special_tokens", True, N_("the token that ends the answer is never in the text")),
     "seed": sent("seed", ENGINE_SEED),
     "logit_bias": sent("logit_bias", NONE),
     "logprobs": sent(
         "logprobs", NONE, accepts=lambda count: count <= HTTP_LOGPROBS, interval=N_("20 at most (max_logprobs)")
     ),
-    "n": sent("n", 1, N_("1 alone where the temperature is 0")),
+    "n": sent("n", 1, N_("only 1 where the temperature is 0")),
 }
 COMPLETIONS = {
     **LIBRARY,
@@ -71,7 +71,7 @@ CHAT = {
 def combine(controls: Controls) -> Combination:
     """Several answers to one prompt would be the same where nothing is drawn by chance, so vLLM refuses them."""
     if controls.temperature == 0 and controls.n and controls.n > 1:
-        return Combination(unsent={"n": (Verdict.REFUSED, N_("with a temperature of 0 this route takes n=1 alone"))})
+        return Combination(unsent={"n": (Verdict.REFUSED, N_("with a temperature of 0 this route takes only n=1"))})
     return Combination()
 
 

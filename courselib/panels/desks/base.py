@@ -1,4 +1,4 @@
-"""What the desk asks of each engine."""
+"""What the Deploy panel asks of each engine."""
 
 from __future__ import annotations
 
@@ -7,18 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import ipywidgets as widgets
-
-from courselib.engines.base import Engine
+from courselib.engines.base import AnyEngine
+from courselib.engines.settings_help import settings_help
 from courselib.i18n import _
+from courselib.machine import gpus
 from courselib.models import CATALOGUE
-
-# How wide a field is, and its name's share of that.
-WIDE = ("300px", "130px")
-# For settings that take more letters.
-WIDER = ("390px", "180px")
-# Stands in a list for None, which ipywidgets takes for nothing chosen.
-UNSET = ""
+from courselib.panels.fields import Choice, Field, Flag, Name, Whole
 
 
 @dataclass(frozen=True)
@@ -41,66 +35,72 @@ class Preview:
 
 
 class EngineDesk(ABC):
-    """One engine, as the desk sees it. Instances hold no state."""
+    """One engine, as the Deploy panel sees it. Instances hold no state."""
 
-    engine: ClassVar[Engine]
-    style: ClassVar[tuple[str, str]] = WIDE
+    engine: ClassVar[AnyEngine]
+    # Inputs that are always in view; the others are folded.
+    first: ClassVar[tuple[str, ...]] = ("model", "context")
+    # How wide the longest name is.
+    label_width: ClassVar[str] = "110px"
     # Settings that nothing honours without a GPU.
     gpu_only: ClassVar[tuple[str, ...]] = ()
 
+    def has_gpu(self) -> bool:
+        """Whether the engine finds a GPU here."""
+        return bool(gpus())
+
     @abstractmethod
-    def fields(self, settings: Any) -> dict[str, widgets.Widget]:
-        """One control for each setting taught, under the setting's own name, holding what ``settings`` does."""
+    def fields(self, settings: Any) -> dict[str, Field]:
+        """An input for each setting taught, under the setting's own name, with what ``settings`` holds."""
 
     @abstractmethod
     def preview(self, values: Mapping[str, Any]) -> Preview:
-        """What is known of the settings that the fields hold; starts and downloads nothing.
+        """What is known of the settings that the inputs hold, in some milliseconds; starts and downloads nothing.
 
         Raises:
             CourseError: the engine could not be started with them, or is not on this machine.
         """
 
+    def check_here(self, values: Mapping[str, Any]) -> None:  # noqa: B027 - most engines need nothing more
+        """Make sure that the engine can be started here, as far as that takes longer to find out than a preview may.
 
-def model_field(settings: Any, style: tuple[str, str] = WIDE) -> widgets.Combobox:
+        Raises:
+            EngineMissing: it cannot.
+        """
+
+
+def model_field(settings: Any) -> Name:
     """Where a model is named: one of the catalogue, or whatever else the engine takes."""
-    options = [model.name for model in CATALOGUE]
-    return widgets.Combobox(options=options, value=settings.model, ensure_option=False, **common("model", style))
+    return Name(settings.model, offered=[model.name for model in CATALOGUE], help=setting_help(settings, "model"))
 
 
-def choice(
-    settings: Any, name: str, options: Sequence[Any], style: tuple[str, str] = WIDE, *, unset: str = ""
-) -> widgets.Dropdown:
+def choice(settings: Any, name: str, options: Sequence[Any], *, unset: str = "") -> Choice:
     """A list; what the settings hold is in it. ``unset`` is what None is called, where that can be chosen."""
+    names = {option[1]: option[0] for option in options if isinstance(option, tuple)}
+    values = [option[1] if isinstance(option, tuple) else option for option in options]
+    if unset:
+        names[None], values = unset, [None, *values]
     value = getattr(settings, name)
-    pairs = [option if isinstance(option, tuple) else (str(option), option) for option in options]
-    if value is None:
-        value = UNSET
-    elif value not in [known for _label, known in pairs]:
-        pairs.append((str(value), value))
-    return widgets.Dropdown(options=[*([(unset, UNSET)] if unset else []), *pairs], value=value, **common(name, style))
+    if value not in values:
+        values.append(value)
+    return Choice(values, default=value, names=names, help=setting_help(settings, name))
 
 
-def slider(settings: Any, name: str, low: int, high: int, *, unset: int = 0) -> widgets.IntSlider:
+def slider(settings: Any, name: str, low: int, high: int, *, unset: int = 0) -> Whole:
     """A whole number; ``unset`` stands where the settings hold none."""
     value = getattr(settings, name)
     value = unset if value is None else value
-    return widgets.IntSlider(value=value, min=low, max=max(high, value), **common(name, WIDE))
+    return Whole(value, low=low, high=max(high, value), help=setting_help(settings, name))
 
 
-def check(settings: Any, name: str, style: tuple[str, str] = WIDE) -> widgets.Checkbox:
+def check(settings: Any, name: str) -> Flag:
     """Yes or no."""
-    return widgets.Checkbox(value=getattr(settings, name), indent=True, **common(name, style))
+    return Flag(getattr(settings, name), help=setting_help(settings, name))
 
 
-def common(name: str, style: tuple[str, str]) -> dict[str, Any]:
-    """What all fields of a desk have."""
-    width, described = style
-    return {"description": name, "style": {"description_width": described}, "layout": widgets.Layout(width=width)}
-
-
-def chosen(field: widgets.Widget) -> Any:
-    """What a field holds, as a setting."""
-    return None if field.value == UNSET and isinstance(field, widgets.Dropdown) else field.value
+def setting_help(settings: Any, name: str) -> str:
+    """The sentence on a setting, as the terminal's help has it; without one, its name."""
+    return settings_help(type(settings)).get(name, name)
 
 
 def key_note(variable: str) -> str:

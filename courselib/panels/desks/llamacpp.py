@@ -1,22 +1,27 @@
-"""The desk's knowledge of llama.cpp's server."""
+"""The Deploy panel's knowledge of llama.cpp's server."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import ipywidgets as widgets
-
-from courselib.engines.launch import make_settings
-from courselib.engines.llamacpp import CACHE_TYPES, ENGINE, LlamaCppSettings, default_threads, kv_cache_bytes
-from courselib.environment import cores
-from courselib.models import gguf_header, locate
+from courselib.engines.base import prepared_as
+from courselib.engines.launcher import make_settings
+from courselib.engines.llamacpp.checks import kv_cache_bytes
+from courselib.engines.llamacpp.engine import ENGINE, default_threads
+from courselib.engines.llamacpp.settings import LlamaCppSettings, PreparedLlamaCpp
+from courselib.engines.llamacpp.values import CACHE_TYPES
+from courselib.i18n import N_
+from courselib.machine import apple_gpu, cores
+from courselib.memory import from_gguf
+from courselib.models import locate, text_model_header
 from courselib.panels.desks.base import EngineDesk, Preview, check, choice, key_note, model_field, slider
+from courselib.panels.fields import Field
 
 EXAMPLE_PORT = 8080
 CONTEXTS = (256, 512, 1024, 2048, 4096, 8192)
+LAYERS = (0, 8, 16, 24, 32, 99)
 BATCHES = (32, 64, 128, 256, 512, 1024, 2048)
 
 
@@ -26,16 +31,21 @@ class LlamaCppDesk(EngineDesk):
     engine = ENGINE
     gpu_only = ("gpu_layers",)
 
-    def fields(self, settings: LlamaCppSettings) -> dict[str, widgets.Widget]:
-        """A control for each setting."""
+    def has_gpu(self) -> bool:
+        """Apple's GPUs count, too."""
+        return super().has_gpu() or apple_gpu() is not None
+
+    def fields(self, settings: LlamaCppSettings) -> dict[str, Field]:
+        """An input for each setting."""
         return {
             "model": model_field(settings),
             "context": choice(settings, "context", CONTEXTS),
             "parallel": slider(settings, "parallel", 1, 16),
+            "kv_unified": check(settings, "kv_unified"),
             "threads": slider(settings, "threads", 1, max(2, 2 * cores()), unset=default_threads()),
             "batch": choice(settings, "batch", BATCHES),
             "ubatch": choice(settings, "ubatch", BATCHES),
-            "gpu_layers": slider(settings, "gpu_layers", 0, 99),
+            "gpu_layers": choice(settings, "gpu_layers", LAYERS, unset=N_("what fits on the GPU")),
             "cache_type_k": choice(settings, "cache_type_k", CACHE_TYPES),
             "cache_type_v": choice(settings, "cache_type_v", CACHE_TYPES),
             "flash_attn": choice(settings, "flash_attn", ("auto", "on", "off")),
@@ -49,12 +59,14 @@ class LlamaCppDesk(EngineDesk):
         settings = make_settings(ENGINE, dict(values))
         assert isinstance(settings, LlamaCppSettings)
         file, name = locate(settings.model), Path(settings.model).name
-        shown = dataclasses.replace(settings, model=str(file), alias=name)
-        header = gguf_header(file)
+        shown = prepared_as(PreparedLlamaCpp, settings, model=str(file), alias=name)
+        header = text_model_header(file)
+        predicted = {"weights": header.weights_bytes, "kv_cache": kv_cache_bytes(settings, from_gguf(header))}
         return Preview(
             command=ENGINE.command(shown, port=EXAMPLE_PORT, key="").line(),
             model=name,
-            predicted={"weights": header.weights_bytes, "kv_cache": kv_cache_bytes(settings, header)},
+            # What is not known for sure is not shown.
+            predicted={name: number for name, number in predicted.items() if number is not None},
             notes=[key_note("LLAMA_API_KEY")],
         )
 

@@ -1,4 +1,4 @@
-"""The desk's knowledge of vLLM's server."""
+"""The Deploy panel's knowledge of vLLM's server."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import ipywidgets as widgets
-
-from courselib.engines import vllm_checks, vllm_environment, vllm_machine
-from courselib.engines.launch import make_settings
-from courselib.engines.vllm import ENGINE
-from courselib.engines.vllm_settings import DTYPES, PreparedVllm, VllmSettings
-from courselib.environment import gpus
+from courselib import memory
+from courselib.engines.launcher import make_settings
+from courselib.engines.vllm import checks, environment, machine
+from courselib.engines.vllm.engine import ENGINE
+from courselib.engines.vllm.settings import DTYPES, PreparedVllm, VllmSettings
 from courselib.errors import ModelError
-from courselib.i18n import _
+from courselib.i18n import N_, _
+from courselib.machine import gpus
 from courselib.models import gguf_header, locate
-from courselib.panels.desks.base import WIDER, EngineDesk, Preview, check, choice, common, key_note, model_field
+from courselib.panels.desks.base import EngineDesk, Preview, check, choice, key_note, model_field, setting_help
+from courselib.panels.fields import Field, Number
 
 EXAMPLE_PORT = 8000
 MIB = 1 << 20
@@ -32,46 +32,47 @@ class VllmDesk(EngineDesk):
     """vLLM: what is left open is chosen for this machine, and the KV cache's tokens follow from its bytes."""
 
     engine = ENGINE
-    style = WIDER
+    first = ("model", "max_model_len")
+    label_width = "185px"
     gpu_only = ("gpu_memory_utilization",)
 
-    def fields(self, settings: VllmSettings) -> dict[str, widgets.Widget]:
-        """A control for each setting."""
-        chosen, own = _("chosen for this machine"), _("vLLM's own")
+    def fields(self, settings: VllmSettings) -> dict[str, Field]:
+        """An input for each setting."""
+        chosen, own = N_("chosen for this machine"), N_("vLLM's own")
         utilization = settings.gpu_memory_utilization
         return {
-            "model": model_field(settings, WIDER),
-            "max_model_len": choice(settings, "max_model_len", LENGTHS, WIDER, unset=_("the model's own")),
-            "kv_cache_memory": choice(settings, "kv_cache_memory", MEMORIES, WIDER, unset=chosen),
-            "gpu_memory_utilization": widgets.BoundedFloatText(
-                value=0.92 if utilization is None else utilization,
-                min=0.05, max=1, step=0.01, **common("gpu_memory_utilization", WIDER),
+            "model": model_field(settings),
+            "max_model_len": choice(settings, "max_model_len", LENGTHS, unset=N_("the model's own")),
+            "kv_cache_memory": choice(settings, "kv_cache_memory", MEMORIES, unset=chosen),
+            "gpu_memory_utilization": Number(
+                0.92 if utilization is None else utilization,
+                low=0.05, high=1, step=0.01, help=setting_help(settings, "gpu_memory_utilization"),
             ),
-            "max_num_seqs": choice(settings, "max_num_seqs", SEQUENCES, WIDER, unset=own),
-            "max_num_batched_tokens": choice(settings, "max_num_batched_tokens", BATCHED, WIDER, unset=own),
-            "block_size": choice(settings, "block_size", BLOCKS, WIDER, unset=own),
-            "dtype": choice(settings, "dtype", DTYPES, WIDER),
+            "max_num_seqs": choice(settings, "max_num_seqs", SEQUENCES, unset=own),
+            "max_num_batched_tokens": choice(settings, "max_num_batched_tokens", BATCHED, unset=own),
+            "block_size": choice(settings, "block_size", BLOCKS, unset=own),
+            "dtype": choice(settings, "dtype", DTYPES),
             "tensor_parallel_size": choice(
-                settings, "tensor_parallel_size", range(1, max(1, len(gpus())) + 1), WIDER
+                settings, "tensor_parallel_size", range(1, max(1, len(gpus())) + 1)
             ),
-            "enforce_eager": choice(settings, "enforce_eager", [("yes", True), ("no", False)], WIDER, unset=chosen),
-            "enable_prefix_caching": check(settings, "enable_prefix_caching", WIDER),
+            "enforce_eager": choice(settings, "enforce_eager", [(N_("yes"), True), (N_("no"), False)], unset=chosen),
+            "enable_prefix_caching": check(settings, "enable_prefix_caching"),
         }  # fmt: skip
 
     def preview(self, values: Mapping[str, Any]) -> Preview:
         """The command, what was chosen for this machine, and how many tokens the KV cache will hold."""
         settings = make_settings(ENGINE, dict(values))
         assert isinstance(settings, VllmSettings)
-        found = vllm_environment.find(settings.python)
-        machine = vllm_machine.look(found)
-        ready = vllm_machine.choose(settings, machine)
-        vllm_checks.check_machine(ready, machine)
+        found = environment.find(settings.python)
+        here = machine.look(found)
+        ready = machine.choose(settings, here)
+        checks.check_machine(ready, here)
         name = Path(settings.model).name
         shown = dataclasses.replace(ready, served_model_name=ready.served_names or (name,), python=found.python)
         return Preview(
             command=ENGINE.command(shown, port=EXAMPLE_PORT, key="").line(),
             model=name,
-            predicted=_predicted(ready, on_cpu=not machine.gpus),
+            predicted=_predicted(ready, on_cpu=not here.gpus),
             notes=[
                 *ready.notes,
                 _("At the start the model's name becomes the folder that vLLM reads."),
@@ -81,19 +82,19 @@ class VllmDesk(EngineDesk):
 
 
 def _predicted(settings: PreparedVllm, *, on_cpu: bool) -> dict[str, int]:
-    """How many tokens the KV cache holds in whole blocks, where its bytes are known and the model's file is here."""
+    """How many tokens the KV cache holds, where its bytes are known and the model's file is here."""
     if settings.kv_cache_memory is None:
         return {}
-    block = settings.block_size or (vllm_checks.CPU_DEFAULT_BLOCK if on_cpu else vllm_checks.GPU_BLOCK)
     try:
-        header = gguf_header(locate(settings.model))
+        model = memory.from_gguf(gguf_header(locate(settings.model)))
     except ModelError:
         return {}
-    config = {
-        "num_hidden_layers": header.layers, "num_key_value_heads": header.kv_heads, "head_dim": header.key_length
-    }  # fmt: skip
-    per_token = vllm_checks.kv_bytes_per_token(config, settings.dtype)
-    return {"kv_cache_tokens": settings.kv_cache_memory // (block * per_token) * block} if per_token else {}
+    # What llama.cpp makes of a file need not be what vLLM makes of the model, unless all layers are alike.
+    if model.has_windows or model.has_state:
+        return {}
+    options = {"max_model_len": settings.max_model_len or 0, **checks.cache_options(settings, on_cpu=on_cpu)}
+    cache = memory.vllm.cache(dataclasses.replace(model, dtype="bfloat16"), settings.kv_cache_memory, **options)
+    return {} if cache is None else {"kv_cache_tokens": cache.tokens}
 
 
 DESK = VllmDesk()

@@ -1,5 +1,4 @@
 // A fold with a tab for each program and a copy button. Tabs follow the ARIA pattern: arrows move, Tab leaves.
-let count = 0;
 
 // The program line by line; what was not there before lights up for a moment, so that one sees what a setting does.
 function write(pre, text, before) {
@@ -30,7 +29,7 @@ async function copy(text, pre) {
 }
 
 function render({ model, el }) {
-  const id = `cl-code-${count++}`;
+  const id = `cl-code-${nextNumber()}`;
   const labels = model.get("labels");
   const fold = document.createElement("details");
   fold.className = "cl-code";

@@ -1,5 +1,4 @@
 // Controls as rows: a box that says whether one is sent, a slider and a number (or a text), and what becomes of it.
-let count = 0;
 
 function make(tag, properties = {}, ...children) {
   const node = Object.assign(document.createElement(tag), properties);
@@ -90,7 +89,7 @@ function drawRow(row, labels, id, change) {
 
 function render({ model, el }) {
   const labels = model.get("labels");
-  const id = `cl-controls-${count++}`;
+  const id = `cl-controls-${nextNumber()}`;
   const form = make("div", { className: "cl-controls" });
 
   function change(name, entry) {

@@ -1,7 +1,5 @@
 // Predicted and drawn shares, a bar over each other for every token.
 
-const percent = (share) => `${(100 * share).toFixed(share < 0.01 ? 2 : 1)} %`;
-
 function render({ model, el }) {
   const labels = model.get("labels");
   const empty = make("p", "cl-really-empty", labels.empty);
@@ -12,11 +10,18 @@ function render({ model, el }) {
     make("span", "cl-really-key cl-really-key-drawn", labels.drawn),
     make("span", "cl-really-key cl-really-key-band", labels.band),
   );
-  const head = make("tr", "", make("th"), make("th"), make("th", "", labels.predicted), make("th", "", labels.drawn), make("th"));
+  const heads = [labels.token, labels.bars, labels.predicted, labels.drawn, labels.remark].map((text) => make("th", "", text));
+  for (const each of heads) each.scope = "col";
+  // They say to those who do not see it what the columns are.
+  for (const at of [0, 1, 4]) heads[at].replaceChildren(make("span", "cl-spoken", heads[at].textContent));
+  const head = make("tr", "", ...heads);
+  // What is put in place of other HTML is mostly not spoken: an element that stays is.
+  const spoken = make("p", "cl-spoken");
+  spoken.setAttribute("role", "status");
   const body = make("tbody");
   const table = make("table", "cl-really", make("thead", "", head), body);
   table.setAttribute("aria-label", labels.bars);
-  el.append(empty, legend, table);
+  el.append(empty, legend, table, spoken);
 
   function bar(row, most) {
     const track = make("div", "cl-really-track");
@@ -52,7 +57,8 @@ function render({ model, el }) {
   }
 
   function draw() {
-    const { rows = [] } = model.get("drawn");
+    const { rows = [], verdict = "" } = model.get("drawn");
+    if (spoken.textContent !== verdict) spoken.textContent = verdict;
     empty.hidden = rows.length > 0;
     legend.hidden = table.hidden = !rows.length;
     const most = Math.max(1e-9, ...rows.map((row) => Math.max(row.predicted, row.drawn, row.band?.[1] ?? 0)));

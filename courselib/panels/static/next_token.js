@@ -1,12 +1,6 @@
 // Candidates as bars and stages as a strip. Rows and cards are made once and filled anew, so that focus stays where it is
 // while a slider moves.
 
-function percent(p) {
-  if (p === 0) return "0";
-  if (p < 0.0001) return "< 0.01 %";
-  return `${p >= 0.0995 ? (100 * p).toFixed(1) : (100 * p).toPrecision(2)} %`;
-}
-
 // As many children as there are things, each made once; `fill` writes a thing into a child.
 function fillAll(parent, nodes, things, create, fill) {
   while (nodes.length < things.length) {
@@ -21,6 +15,12 @@ function fillAll(parent, nodes, things, create, fill) {
     each.node.hidden = at >= things.length;
     if (at < things.length) fill(each, things[at], at);
   });
+}
+
+// A sentence with a node in place of a word.
+function around(sentence, word, node) {
+  const [before, behind = ""] = sentence.split(word);
+  return [before, node, behind];
 }
 
 function card() {
@@ -47,9 +47,18 @@ function candidate() {
   return { node, text, own, now, rival, numbers, struck };
 }
 
+// Heads say of what they are heads; the corner is none.
+function factCell(text, line, column) {
+  const isHead = text !== "" && !(line && column);
+  const cell = make(isHead ? "th" : "td", "", text);
+  if (isHead) cell.scope = line ? "row" : "col";
+  return cell;
+}
+
 function render({ model, el }) {
   const labels = model.get("labels");
   const empty = make("p", "cl-next-empty", labels.empty);
+  const after = make("p", "cl-next-after");
   const facts = make("table", "cl-next-facts");
   const strip = make("div", "cl-strip");
   strip.setAttribute("role", "list");
@@ -65,7 +74,7 @@ function render({ model, el }) {
   const rest = make("p", "cl-next-rest");
   const notes = make("ul", "cl-next-notes");
   const duel = make("div", "cl-next-duel");
-  const box = make("div", "cl-next", facts, duel, strip, sentence, legend, head, bars, rest, notes);
+  const box = make("div", "cl-next", after, facts, duel, strip, sentence, legend, head, bars, rest, notes);
   el.append(empty, box);
 
   const cards = [];
@@ -143,8 +152,9 @@ function render({ model, el }) {
     empty.hidden = some;
     box.hidden = !some;
     if (!some) return;
+    after.replaceChildren(...around(labels.after, "{prompt}", make("b", "", `“${drawn.after}”`)));
     facts.replaceChildren(
-      ...drawn.facts.map((cells, at) => make("tr", "", ...cells.map((cell, i) => make(at && i ? "td" : "th", "", cell)))),
+      ...drawn.facts.map((cells, at) => make("tr", "", ...cells.map((cell, i) => factCell(cell, at, i)))),
     );
     const rival = drawn.duel?.engine;
     legend.replaceChildren(

@@ -5,9 +5,18 @@ const STEPS = [0.9, 0.5, 0.2, 0.05];
 const STEP_NAMES = ["≥ 90 %", "50 – 90 %", "20 – 50 %", "5 – 20 %", "< 5 %"];
 const level = (p) => STEPS.findIndex((step) => p >= step) + 1 || STEPS.length + 1;
 
-const percent = (p) => (p >= 0.0995 ? `${(100 * p).toFixed(0)} %` : `${Number((100 * p).toPrecision(2))} %`);
-
 const SPECIAL = /^<\|[^|]*\|>$|^<\/?s>$|^<(pad|unk|bos|eos)>$/;
+
+const name = ([shown, probability], labels) => {
+  const what = shown === "" ? labels.nothing : visible(shown);
+  return probability == null ? what : `${what}  ${percent(probability)}`;
+};
+
+// What the card draws, for those who do not see it.
+function spoken(span, labels) {
+  const others = span[2].map(([other, p]) => `${visible(other)} ${percent(p)}`);
+  return [name(span, labels), ...(others.length ? [`${labels.instead} ${others.join(", ")}`] : [])].join(". ");
+}
 
 // A mark that is drawn and is no part of the text: neither copied nor read out with it.
 function quiet(sign) {
@@ -48,11 +57,6 @@ function render({ model, el }) {
   el.append(box);
   let spans = [];
 
-  const name = ([shown, probability]) => {
-    const what = shown === "" ? labels.nothing : visible(shown);
-    return probability == null ? what : `${what}  ${percent(probability)}`;
-  };
-
   function row([other, p], chosen) {
     const node = make("div", chosen ? "cl-tokens-row cl-chosen" : "cl-tokens-row");
     const bar = make("span", "cl-tokens-bar");
@@ -68,7 +72,7 @@ function render({ model, el }) {
     const span = spans[Number(token.dataset.at)];
     const known = spans.some(([, probability]) => probability != null);
     if (!span || !known) return close();
-    const parts = [make("div", "cl-tokens-own", name(span))];
+    const parts = [make("div", "cl-tokens-own", name(span, labels))];
     if (span[1] == null) parts.push(make("div", "cl-tokens-title", labels.unknown));
     if (span[3] > 1) parts.push(make("div", "cl-tokens-title", labels.together.replace("{n}", span[3])));
     if (span[2].length) parts.push(make("div", "cl-tokens-title", labels.instead));
@@ -101,7 +105,7 @@ function render({ model, el }) {
     token.dataset.at = at;
     token.tabIndex = at === 0 ? 0 : -1;
     token.setAttribute("role", "option");
-    token.setAttribute("aria-label", name(span));
+    token.setAttribute("aria-label", spoken(span, labels));
     if (probability != null) token.classList.add(`cl-level-${level(probability)}`);
     if (shown === "") token.append(quiet("∅"));
     else if (SPECIAL.test(shown)) token.append(make("span", "cl-special", shown));
@@ -114,7 +118,9 @@ function render({ model, el }) {
     const fresh = more.slice(spans.length - start);
     text.append(...fresh.map((span, at) => element(span, spans.length + at)));
     spans = spans.concat(fresh);
-    legend.hidden = !spans.some((span) => span[1] != null);
+    // An empty text keeps the legend's place, so that nothing below moves when the first token comes.
+    legend.hidden = spans.length > 0 && !spans.some((span) => span[1] != null);
+    legend.classList.toggle("cl-unseen", spans.length === 0);
   }
 
   function replace(all) {
@@ -159,7 +165,7 @@ function render({ model, el }) {
 
   const receive = (message) => {
     if (message.kind === "clear") replace([]);
-    else if (message.kind === "append") append(message.start, message.spans);
+    else if (message.kind === "append") following(text, () => append(message.start, message.spans));
   };
   const sync = () => {
     const all = model.get("spans");

@@ -1,7 +1,5 @@
 // What could come next as a list of buttons, and the ways taken as a tree; arrows move within each, Tab between them.
 
-const percent = (p) => (p < 0.0001 ? "< 0.01 %" : `${(100 * p).toFixed(p < 0.0995 ? 2 : 1)} %`);
-
 function render({ model, el }) {
   const labels = model.get("labels");
   const empty = make("p", "cl-walk-empty", labels.empty);
@@ -35,11 +33,11 @@ function render({ model, el }) {
     return button;
   }
 
-  function row(one, at, all) {
+  function row(one, place, all, at) {
     const bar = make("span", "cl-walk-bar");
     bar.style.setProperty("--p", one.p / all[0].p);
-    const button = choice("cl-walk-row", at === 0, make("span", "cl-walk-token", shown(one.text)), bar, make("span", "", percent(one.p)));
-    button.onclick = () => model.send({ kind: "take", token: one.token });
+    const button = choice("cl-walk-row", place === 0, make("span", "cl-walk-token", shown(one.text)), bar, make("span", "", percent(one.p)));
+    button.onclick = () => model.send({ kind: "take", token: one.token, at });
     return button;
   }
 
@@ -64,10 +62,11 @@ function render({ model, el }) {
     if (!some) return;
     const inRows = rows.contains(document.activeElement);
     const inTree = tree.contains(document.activeElement);
-    text.textContent = drawn.text;
-    rows.replaceChildren(...drawn.rows.map(row));
+    text.replaceChildren(make("span", "cl-walk-prompt", drawn.prompt), drawn.text);
     const here = drawn.tree.find((one) => one.here);
-    tree.replaceChildren(...drawn.tree.map((one) => node(one, here)));
+    rows.replaceChildren(...drawn.rows.map((one, place, all) => row(one, place, all, here.number)));
+    const more = (n) => (n ? [make("div", "cl-walk-more", labels.more.replace("{n}", n.toLocaleString("en")))] : []);
+    tree.replaceChildren(...more(drawn.before), ...drawn.tree.map((one) => node(one, here)), ...more(drawn.after));
     // The focus stays with what the keyboard was doing: choosing the next token, or a way.
     if (inRows) rows.querySelector("button")?.focus();
     if (inTree) tree.querySelector(".cl-walk-here")?.focus();

@@ -18,6 +18,7 @@ class EchoSettings(EngineSettings):
     words: int = 1
 
     def __post_init__(self):
+        super().__post_init__()
         if self.words < 1:
             raise SettingsError(f"words is {self.words}; choose 1 or more.")
 

@@ -1,0 +1,1 @@
+"""Which engine for which need: ``choose`` ranks them by the ``facts``, each of which has a source."""

@@ -1,0 +1,5 @@
+"""Values that llama.cpp's flags take, named by its settings and by the program that runs it."""
+
+from courselib.memory.llamacpp import BYTES_PER_VALUE
+
+CACHE_TYPES = tuple(BYTES_PER_VALUE)

@@ -1,0 +1,12 @@
+"""All exercises, by name."""
+
+from __future__ import annotations
+
+from courselib.exercises import arithmetic, memory, messages, programs, sampling, settings, streams, words
+from courselib.exercises.judge import Exercise
+
+
+def exercises() -> dict[str, Exercise]:
+    """Every exercise's judge, by its name."""
+    rooms = (sampling, arithmetic, memory, streams, messages, programs, settings, words)
+    return {each.name: each for room in rooms for each in room.EXERCISES}
