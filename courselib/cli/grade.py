@@ -1,0 +1,63 @@
+"""``courselib grade``: a class's notebooks to scores and pages."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+import click
+
+from courselib import machine
+from courselib.cli.lab import find_course
+from courselib.errors import CourseError
+from courselib.i18n import _
+
+
+@click.command()
+@click.argument("submissions", type=click.Path(exists=True, path_type=Path))
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the results.")
+@click.option(
+    "--key", help="Other numbers in the hidden calls for another key. By default a random one, kept in --out."
+)
+@click.option("--jobs", type=click.IntRange(1), help="Learners graded at a time. By default one for each core.")
+@click.option("--unsafe", is_flag=True, help="Run learners' code with limits only. Every page says so.")
+def grade(submissions: Path, out: Path, key: str | None, jobs: int | None, *, unsafe: bool) -> None:
+    """Grade SUBMISSIONS, a folder or zip of notebooks as your platform gave it. A run that was broken off goes on."""
+    from courselib.grading import pages, sandbox
+    from courselib.grading.assignment import read_assignments
+    from courselib.grading.collect import collect
+    from courselib.grading.confined import Limits
+    from courselib.grading.results import Journal
+    from courselib.grading.run import Plan, run
+    from courselib.models.cache import cache_folder
+
+    found = find_course()
+    if found is None:
+        raise CourseError(_("The course's notebooks are not here; run this in the course's folder."))
+    course, _mine = found
+    if not unsafe:
+        sandbox.require()
+    assignments = read_assignments(course.parents[1] / "exercises" / course.name)
+    files = collect(submissions)
+    journal = Journal(out)
+    plan = Plan(assignments, key or _kept_key(out), cache_folder() / "models", Limits(), unsafe)
+    with click.progressbar(length=len(files), label=_("Grading")) as bar:
+        results = run(
+            files, plan, journal, jobs=jobs or machine.cores(), told=lambda done, _of: bar.update(done - bar.pos)
+        )
+    pages.write(out, results, assignments, is_unsafe=unsafe)
+    failed = sum(bool(each.failed) for each in results)
+    learners = len({(each.learner, each.platform_id) for each in results})
+    text = _("{files} files of {learners} learners are graded. Begin with {page}.")
+    click.echo(text.format(files=len(results), learners=learners, page=out / pages.INDEX))
+    if failed:
+        click.echo(_("{n} could not be judged; the page lists them.").format(n=failed))
+
+
+def _kept_key(out: Path) -> str:
+    """The key of these results; a random one the first time."""
+    path = out / "key.txt"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_hex(8), encoding="utf-8")
+    return path.read_text(encoding="utf-8")
