@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     "--key", help="Other numbers in the hidden calls for another key. By default a random one, kept in --out."
 )
 @click.option("--jobs", type=click.IntRange(1), help="Learners graded at a time. By default one for each core.")
-@click.option("--unsafe", is_flag=True, help="Run learners' code with limits only. Every page says so.")
+@click.option("--unsafe", is_flag=True, help="Run learners' code with limits only. Each page then has a warning.")
 def grade(
     submissions: Path, out: Path, only: tuple[str, ...], key: str | None, jobs: int | None, *, unsafe: bool
 ) -> None:

@@ -97,7 +97,7 @@ class Grader:
         if assignment.judge.by_hand and points:
             points = None
         if failed:
-            verdict = _("It could not be judged. Your instructor's page says so, too.")
+            verdict = _("It could not be judged. Your instructor sees that, too.")
         return Result(*who, assignment.name, points, assignment.points, verdict, found.notes, found.source, failed)
 
     def _verdict(self, found: Answer) -> str:

@@ -91,7 +91,7 @@ def require() -> None:
     """
     trial = ["bwrap", "--unshare-all", "--ro-bind", "/", "/", "--size", "65536", "--tmpfs", "/tmp", "true"]  # noqa: S108
     needs = _("Learners' code runs confined, which needs bubblewrap 0.7 or newer.")
-    unsafe = _("--unsafe runs it with limits only, and every page will say so.")
+    unsafe = _("--unsafe runs it with limits only, and each page then has a warning.")
     if sys.platform != "linux" or not shutil.which("bwrap"):
         how = _("Install it (on Debian or Ubuntu: apt install bubblewrap). On other systems, grade in a Linux machine.")
         raise EngineMissing(f"{needs} {how} {unsafe}")
