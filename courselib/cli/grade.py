@@ -57,7 +57,7 @@ def grade(
             files, plan, journal, jobs=jobs or machine.cores(), told=lambda done, _of: bar.update(done - bar.pos)
         )
     counted = {name: each for name, each in assignments.items() if name in (only or _handed_in(results))}
-    pages.write(out, results, counted, is_unsafe=unsafe)
+    pages.write(out, results, counted)
     failed = sum(bool(each.failed) for each in results)
     learners = len({(each.learner, each.platform_id) for each in results})
     text = _("{files} files of {learners} learners are graded. Begin with {page}.")
