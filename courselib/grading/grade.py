@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from courselib.calls import Outcome
+from courselib.calls import Outcome, filled
 from courselib.errors import CourseError
 from courselib.exercises.check import seed_of
 from courselib.exercises.judge import Arguments
@@ -115,18 +115,23 @@ class Grader:
         judge = found.assignment.judge
         if isinstance(judge, Rules) and judge.records:
             with outside.recorder() as (path, requests), self._confined(found, path) as worker:
-                return [_recorded(worker, requests, call) for call in calls]
+                return _recorded(worker, requests, calls)
         measure = MEASURES.get(judge.name)
         if measure is None:
             with self._confined(found) as worker:
                 return worker.call(calls)
+        arguments = [measure.arguments(*call) for call in calls]
         if measure.engine is None:
             with self._confined(found, function=measure.function) as worker:
-                return [_measured(worker, measure, None, call) for call in calls]
-        with self.engines.server(measure.engine) as server, outside.relay(server.port) as path:
+                chosen = worker.call(arguments)
+            return _measured(measure, chosen, None, calls)
+        with self.engines.server(measure.engine) as server:
             engine = {"url": INSIDE, "key": server.key}
-            with self._confined(found, path, function=measure.function, engine=engine) as worker:
-                return [_measured(worker, measure, server, call) for call in calls]
+            with outside.relay(server.port) as path:
+                with self._confined(found, path, function=measure.function, engine=engine) as worker:
+                    chosen = worker.call(arguments)
+            # The worker has ended, so that none of its own requests is in the way.
+            return _measured(measure, chosen, server, calls)
 
     @contextmanager
     def _confined(
@@ -149,21 +154,27 @@ class Grader:
             yield worker
 
 
-def _recorded(worker: Confined, server: outside.UnixRecorder, call: Arguments) -> Outcome:
-    """One call of a function that sends requests: what it returned or raised, and what arrived."""
-    server.arrived.clear()
-    (outcome,) = worker.call([[INSIDE, KEY, *call]])
-    if outcome.unfinished or outcome.stopped:
-        return outcome
-    return Outcome({"returned": outcome.value, "raised": outcome.error, "arrived": list(server.arrived)})
+def _recorded(worker: Confined, server: outside.UnixRecorder, calls: Sequence[Arguments]) -> list[Outcome]:
+    """Calls of a function that sends requests: what each returned or raised, and what arrived."""
+    done: list[Outcome] = []
+    for call in calls:
+        server.forget()
+        (outcome,) = worker.call([[INSIDE, KEY, *call]])
+        if outcome.unfinished or outcome.stopped:
+            return filled([*done, outcome], len(calls))
+        done.append(Outcome({"returned": outcome.value, "raised": outcome.error, "arrived": list(server.arrived)}))
+    return done
 
 
-def _measured(worker: Confined, measure: Measure, server: Any, call: Arguments) -> Outcome:
-    """One call of a function that returns settings, and what was measured with them."""
-    (outcome,) = worker.call([measure.arguments(*call)])
-    if outcome.unfinished or outcome.stopped or outcome.error:
-        return outcome
-    try:
-        return Outcome(measure.value(outcome.value, server, *call))
-    except Exception as error:  # noqa: BLE001 - settings may be anything; what comes of them is told
-        return Outcome(error=f"{type(error).__name__}: {error}")
+def _measured(measure: Measure, chosen: Sequence[Outcome], server: Any, calls: Sequence[Arguments]) -> list[Outcome]:
+    """What was measured with the settings that a function returned, up to the first that cannot be."""
+    done: list[Outcome] = []
+    for outcome, call in zip(chosen, calls, strict=True):
+        if not (outcome.unfinished or outcome.stopped or outcome.error):
+            try:
+                done.append(Outcome(measure.value(outcome.value, server, *call)))
+                continue
+            except Exception as error:  # noqa: BLE001 - settings may be anything; what comes of them is told
+                outcome = Outcome(error=f"{type(error).__name__}: {error}"[:500])
+        return filled([*done, outcome], len(calls))
+    return done
