@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from courselib.calls import Outcome, filled
-from courselib.errors import CourseError
+from courselib.errors import CourseError, SettingsError
 from courselib.exercises.check import seed_of
 from courselib.exercises.judge import Arguments
 from courselib.exercises.rigs import KEY
@@ -21,6 +21,7 @@ from courselib.grading.assignment import Assignment
 from courselib.grading.confined import Confined, Limits, Stopped, Unfinished
 from courselib.grading.engines import Engines
 from courselib.grading.measures import MEASURES, Measure
+from courselib.grading.printable import printable
 from courselib.grading.results import Result
 from courselib.i18n import _
 
@@ -67,8 +68,8 @@ class Grader:
     is_unsafe: bool = False
     engines: Engines = field(default_factory=Engines)
 
-    def learner(self, learner: str, platform_id: str, files: Sequence[Handed]) -> Iterator[Result]:
-        """Results of one learner's files, in their order."""
+    def learner(self, learner: str, platform_id: str, files: Iterable[Handed]) -> Iterator[Result]:
+        """Results of one learner's files, in their order; each is asked for when it is graded."""
         until = time.monotonic() + LEARNER_S
         for file in files:
             if time.monotonic() > until:
@@ -85,20 +86,19 @@ class Grader:
         try:
             found = answer.find(file.data, file.file, self.assignments)
         except Unreadable as error:
-            return Result(*who, verdict=str(error))
+            return Result(*who, verdict=printable(str(error)))
+        except Exception as error:  # noqa: BLE001 - one file must not end the run; it is told to the instructor
+            return Result(*who, verdict=_not_judged(), failed=_words(error))
         assignment, failed = found.assignment, ""
         try:
             verdict = self._verdict(found)
-        except CourseError as error:
-            verdict, failed = "", f"{error}\n{error.details}".strip()
-        except Exception as error:  # noqa: BLE001 - one answer must not end the run; it is told to the instructor
-            verdict, failed = "", f"{type(error).__name__}: {error}"
-        points: float | None = 0 if verdict or failed else assignment.points
+        except Exception as error:  # noqa: BLE001 - the same
+            verdict, failed = _not_judged(), _words(error)
+        points: float | None = 0 if verdict else assignment.points
         if assignment.judge.by_hand and points:
             points = None
-        if failed:
-            verdict = _("It could not be judged. Your instructor sees that, too.")
-        return Result(*who, assignment.name, points, assignment.points, verdict, found.notes, found.source, failed)
+        texts = (tuple(map(printable, found.notes)), printable(found.source), failed)
+        return Result(*who, assignment.name, points, assignment.points, printable(verdict), *texts)
 
     def _verdict(self, found: Answer) -> str:
         judge = found.assignment.judge
@@ -127,9 +127,11 @@ class Grader:
             return _measured(measure, chosen, None, calls)
         with self.engines.server(measure.engine) as server:
             engine = {"url": INSIDE, "key": server.key}
-            with outside.relay(server.port) as path:
-                with self._confined(found, path, function=measure.function, engine=engine) as worker:
-                    chosen = worker.call(arguments)
+            with (
+                outside.relay(server.port) as path,
+                self._confined(found, path, function=measure.function, engine=engine) as worker,
+            ):
+                chosen = worker.call(arguments)
             # The worker has ended, so that none of its own requests is in the way.
             return _measured(measure, chosen, server, calls)
 
@@ -154,6 +156,17 @@ class Grader:
             yield worker
 
 
+def _not_judged() -> str:
+    return _("It could not be judged. Your instructor sees that, too.")
+
+
+def _words(error: Exception) -> str:
+    """An error for the instructor."""
+    if isinstance(error, CourseError):
+        return printable(f"{error}\n{error.details}".strip())
+    return printable(f"{type(error).__name__}: {error}")
+
+
 def _recorded(worker: Confined, server: outside.UnixRecorder, calls: Sequence[Arguments]) -> list[Outcome]:
     """Calls of a function that sends requests: what each returned or raised, and what arrived."""
     done: list[Outcome] = []
@@ -174,6 +187,8 @@ def _measured(measure: Measure, chosen: Sequence[Outcome], server: Any, calls: S
             try:
                 done.append(Outcome(measure.value(outcome.value, server, *call)))
                 continue
+            except SettingsError as error:
+                outcome = Outcome(stopped=str(error))
             except Exception as error:  # noqa: BLE001 - settings may be anything; what comes of them is told
                 outcome = Outcome(error=f"{type(error).__name__}: {error}"[:500])
         return filled([*done, outcome], len(calls))
