@@ -135,7 +135,7 @@ def _in_folder(folder: Path) -> Iterator[_Found]:
             problem = _no_file()
         elif about.st_size > MOST_BYTES:
             problem = _too_large(about.st_size)
-        yield _Found(_text(name), functools.partial(_bytes, lambda path=path: path.open("rb"), about.st_size), problem)
+        yield _Found(_text(name), functools.partial(_bytes, functools.partial(path.open, "rb"), about.st_size), problem)
 
 
 def _in_zip(path: Path) -> Iterator[_Found]:

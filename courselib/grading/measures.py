@@ -21,46 +21,14 @@ ANSWER_S = 60.0
 # Settings of ``/completion`` that a learner may choose, and names that other engines have for them. Not among them is
 # what could cost the engine its memory or its time: grammars, alternatives of each token, several answers.
 _SENT = frozenset(
-    (
-        "temperature",
-        "top_k",
-        "top_p",
-        "min_p",
-        "typical_p",
-        "repeat_penalty",
-        "repeat_last_n",
-        "repetition_penalty",
-        "presence_penalty",
-        "frequency_penalty",
-        "penalize_nl",
-        "dry_multiplier",
-        "dry_base",
-        "dry_allowed_length",
-        "dry_penalty_last_n",
-        "xtc_probability",
-        "xtc_threshold",
-        "mirostat",
-        "mirostat_tau",
-        "mirostat_eta",
-        "dynatemp_range",
-        "dynatemp_exponent",
-        "n_keep",
-        "n_predict",
-        "max_tokens",
-        "max_new_tokens",
-        "min_tokens",
-        "min_new_tokens",
-        "min_length",
-        "stop",
-        "ignore_eos",
-        "eos_token_id",
-        "seed",
-        "logit_bias",
-        "samplers",
-        "do_sample",
-        "cache_prompt",
-        "t_max_predict_ms",
-    )
+    """
+    temperature top_k top_p min_p typical_p samplers seed do_sample cache_prompt
+    repeat_penalty repeat_last_n repetition_penalty presence_penalty frequency_penalty penalize_nl
+    dry_multiplier dry_base dry_allowed_length dry_penalty_last_n xtc_probability xtc_threshold
+    mirostat mirostat_tau mirostat_eta dynatemp_range dynatemp_exponent
+    n_keep n_predict max_tokens max_new_tokens min_tokens min_new_tokens min_length t_max_predict_ms
+    stop ignore_eos eos_token_id logit_bias
+    """.split()
 )
 MOST_CHARACTERS = 10_000
 

@@ -59,11 +59,8 @@ def run(submissions: Sequence[Submission], plan: Plan, journal: Journal, *, jobs
     places: queue.SimpleQueue[int] = queue.SimpleQueue()
     for place in range(jobs):
         places.put(place)
-    lock, done, engines = (
-        threading.Lock(),
-        itertools.count(len(submissions) - sum(map(len, left.values())) + 1),
-        Engines(),
-    )
+    kept = len(submissions) - sum(map(len, left.values()))
+    lock, done, engines = threading.Lock(), itertools.count(kept + 1), Engines()
 
     def grade(who: tuple[str, str], ats: Sequence[int]) -> None:
         place = places.get()

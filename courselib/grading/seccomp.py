@@ -1,8 +1,8 @@
 """Calls of Linux that confined code may not make, as a filter of the kernel (seccomp).
 
 Files, network and processes are confined by namespaces. What is refused here has no use in an answer and leads past
-them: namespaces of one's own, in which more may be mounted; memory that belongs to no process, which no limit of a process counts;
-a look into other processes; sockets that no namespace confines, such as those to a virtual machine's host.
+them: namespaces of one's own, in which more may be mounted; memory that belongs to no process, so that no limit of a
+process counts it; a look into other processes; sockets that no namespace confines, as to a virtual machine's host.
 
 Sources: ``linux/seccomp.h``, ``linux/bpf_common.h``, ``linux/audit.h``; numbers from ``asm/unistd_64.h`` (x86-64) and
 ``asm-generic/unistd.h`` (ARM64).
