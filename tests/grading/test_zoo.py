@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import json
 import platform
-import socket
 import socketserver
 import threading
 from pathlib import Path
@@ -14,7 +13,6 @@ import pytest
 
 import courselib
 from courselib.grading import sandbox
-from courselib.grading.measures import MEASURES
 from tests.grading.class_room import SHORT, grade, hand_in, with_answer
 from tests.grading.conftest import COURSE
 from tests.grading.zoo import ANIMALS, LEFT_BEHIND, LOOT

@@ -766,7 +766,7 @@ def ttft(events): raise ValueError("</pre><script>alert(1)</script><img src=x on
         """
 import sys, os
 def ttft(events):
-    for _ in range(200):
+    for _ in range(40):
         sys.stdout.write("x" * 2**20)
         os.write(1, b"x" * 2**16)
         os.write(2, b"x" * 2**16)
