@@ -168,3 +168,16 @@ def test_lines_that_no_worker_says(line):
     code = SAY + f"def f():\n    say(b'{line}\\n')"
     (outcome,) = called(code)
     assert "no answer" in outcome.stopped
+
+
+def test_the_number_of_files():
+    code = """
+import time
+def f(n):
+    for number in range(n): open(f"/tmp/{number}", "w").close()
+    time.sleep(0.5)
+    return n
+"""
+    below, above = called(code, [50], [1000], limits=Limits(files=200))
+    assert below.value == 50
+    assert above.stopped == "It made more than 200 files and was stopped."

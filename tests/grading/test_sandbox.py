@@ -122,6 +122,7 @@ SEEN_BY_ALL = (
     "memory-of-nobody",
     "environment",
     "limits",
+    "files",
 )
 
 

@@ -234,6 +234,17 @@ def ttft(events):
     """),
     ),
     Animal(
+        "files",
+        "makes files without end, which fill no disk",
+        """
+import itertools
+def ttft(events):
+    for number in itertools.count():
+        for folder in ("/tmp", "/dev/shm"):
+            open(f"{folder}/{number}", "w").close()
+""",
+    ),
+    Animal(
         "handles",
         "opens all files that it may",
         _loot("""
