@@ -13,8 +13,8 @@ from tests.waiting import wait_until
 
 def connected(path):
     out = socket.socket(socket.AF_UNIX)
+    out.connect(str(path))  # with a limit of time it would not wait for a place in the queue
     out.settimeout(20)
-    out.connect(str(path))
     return out
 
 
@@ -44,15 +44,30 @@ def test_no_more_is_kept_than_there_is_room_for(monkeypatch):
 
 
 def test_connections_that_do_nothing_take_no_thread_each(monkeypatch):
-    before = threading.active_count()
+    before, most = threading.active_count(), []
     with outside.recorder() as (path, _server), contextlib.ExitStack() as held:
-        for _ in range(3 * outside.MOST_CONNECTIONS):
-            with contextlib.suppress(OSError):
-                held.enter_context(connected(path))
-            assert threading.active_count() <= before + 1 + outside.MOST_CONNECTIONS
+        lines = [held.enter_context(connected(path)) for _ in range(3 * outside.MOST_CONNECTIONS)]
+        for line in lines:
+            line.setblocking(False)
+
+        def are_refused():
+            most.append(threading.active_count())
+            return sum(map(_is_closed, lines)) >= 2 * outside.MOST_CONNECTIONS
+
+        wait_until(are_refused)
+        assert max(most) <= before + 1 + outside.MOST_CONNECTIONS
         held.close()
         # Their places are free again.
         wait_until(lambda: TEXT.encode() in _tried(path))
+
+
+def _is_closed(line):
+    try:
+        return line.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def _tried(path):

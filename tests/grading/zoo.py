@@ -234,6 +234,19 @@ def ttft(events):
     """),
     ),
     Animal(
+        "elsewhere",
+        "writes where nothing is counted",
+        _loot("""
+        for folder in ("/", "/dev", "/etc", "/run", "/var/tmp", "/grader", "/course", "/usr", "/proc", "/sys", "/home"):
+            try:
+                with open(f"{folder}/new", "w") as file:
+                    file.write("new")
+                found.append(folder)
+            except OSError:
+                pass
+    """),
+    ),
+    Animal(
         "files",
         "makes files without end, which fill no disk",
         """
