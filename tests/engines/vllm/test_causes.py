@@ -76,7 +76,7 @@ PROCESSES = {
         errors.OutOfMemory, "killed, most likely",
     ),
     "Engine core initialization failed. See root cause above. Failed core proc(s): {'EngineCore_DP0': 1}": (
-        errors.EngineDied, "names no cause that this course knows. Perhaps memory ran out",
+        errors.EngineDied, "names no cause that this course knows; read the log in the details. Perhaps memory ran out",
     ),
 }  # fmt: skip
 
