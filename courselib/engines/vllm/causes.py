@@ -125,8 +125,8 @@ CAUSES = (
         r"Engine core initialization failed|WorkerProc initialization failed",
         EngineDied,
         N_(
-            "vLLM's engine could not start, and its log names no cause that this course knows; read the log in the details."
-            " Perhaps memory ran out ({limit}): then lower kv_cache_memory, or use a smaller model."
+            "vLLM's engine could not start, and its log names no cause that this course knows; read the log in the"
+            " details. Perhaps memory ran out ({limit}): then lower kv_cache_memory, or use a smaller model."
         ),
     ),
 )
