@@ -139,8 +139,12 @@ def _in_folder(folder: Path) -> Iterator[_Found]:
 
 
 def _in_zip(path: Path) -> Iterator[_Found]:
-    with zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+        text = _("{path} is damaged, or no zip that can be read: {error}. Download it again.")
+        raise SettingsError(text.format(path=path, error=error)) from error
     for member in members:
         name = PurePosixPath(member.filename.replace("\\", "/"))
         if name.suffix != ".ipynb" or "__MACOSX" in name.parts or _CHECKPOINTS in name.parts:

@@ -184,3 +184,12 @@ def test_nothing_to_grade_and_too_much_of_it(tmp_path, monkeypatch):
         (tmp_path / f"{name}.ipynb").write_bytes(NOTEBOOK)
     with pytest.raises(SettingsError, match="Grade it in parts"):
         collect(tmp_path)
+
+
+def test_a_zip_whose_list_of_files_is_damaged(tmp_path):
+    path = zipped(tmp_path / "in.zip", {"a/x.ipynb": NOTEBOOK})
+    data = bytearray(path.read_bytes())
+    data[data.rfind(b"PK\x01\x02")] = 0
+    path.write_bytes(data)
+    with pytest.raises(SettingsError, match="Download it again"):
+        collect(path)
