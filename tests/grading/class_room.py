@@ -15,7 +15,7 @@ from courselib.grading.run import Plan, run
 from courselib.models.cache import cache_folder
 
 # Of what waits for a limit, many go into a minute; a right answer takes a twentieth of it.
-SHORT = Limits(start_s=10, call_s=4, total_s=14, memory_bytes=2**29, processes=32)
+SHORT = Limits(start_s=10, call_s=4, total_s=14, memory_bytes=2**29, processes=32, files=500)
 
 
 def with_answer(notebook: dict[str, Any], code: str) -> dict[str, Any]:
