@@ -8,6 +8,7 @@ from __future__ import annotations
 from courselib.engines.base import EngineSettings
 from courselib.engines.llamacpp.settings import LlamaCppSettings
 from courselib.i18n import _
+from courselib.memory.llamacpp import Settings
 
 # Number formats of the KV cache with 16 bits or more.
 WIDE = ("f32", "f16", "bf16")
@@ -18,10 +19,10 @@ def context(settings: EngineSettings | None, users: int, tokens: int) -> str:
     """Where conversations of ``tokens`` tokens, ``users`` at once, were refused or broken off."""
     if not isinstance(settings, LlamaCppSettings):
         return ""
-    if not settings.kv_unified and settings.context // settings.parallel < tokens:
+    each = Settings.of(settings).cells
+    if not settings.kv_unified and each < tokens:
         text = _("Look at context: {context} tokens shared out to {slots} are {each} for each slot.")
-        slots = settings.parallel
-        return text.format(context=settings.context, slots=slots, each=settings.context // slots)
+        return text.format(context=settings.context, slots=settings.parallel, each=each)
     if settings.kv_unified and settings.context < users * tokens:
         text = _("Look at context: all users together need {needed} tokens, and the shared KV cache has {context}.")
         return text.format(needed=users * tokens, context=settings.context)

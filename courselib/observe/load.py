@@ -163,7 +163,10 @@ class _Run:
                 await asyncio.wait(left, timeout=WATCH_S)
             for task in left:
                 task.cancel()
-            await asyncio.gather(*tasks)
+            for found in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(found, Exception):  # not what is broken off before it began
+                    raise found
+            await asyncio.to_thread(self._look)
 
     def _is_over(self) -> bool:
         return self._ended.is_set() or self._now() > self.limit_s

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 PERCENT = 95
 MIB = 1 << 20
 # A question, and a conversation that has grown to the end of its context: tokens of their prompts and answers.
-QUESTION, ANSWER, LAST = 48, 24, 8
+QUESTION, ANSWER, LAST = 32, 16, 4
 QUESTIONS = 8
 LIMIT_S = 600.0
 TEXT = (
@@ -93,7 +93,7 @@ def _high(values: Sequence[float]) -> float | None:
 def measure(server: Server, *, users: int, context: int | None = None, limit_s: float = LIMIT_S) -> Figures:
     """Have users ask a running server, and time it.
 
-    First they share eight short questions (48 tokens, and 24 of answer); each sends the next one when its answer is
+    First they share eight short questions (32 tokens, and 16 of answer); each sends the next one when its answer is
     complete. Then, with ``context``, each sends one request that fills that many tokens, all at once.
 
     Args:

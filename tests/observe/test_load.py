@@ -11,6 +11,7 @@ import pytest
 from courselib.engines.registry import get_engine
 from courselib.engines.server import Server
 from courselib.errors import RequestError
+from courselib.observe import load as load_module
 from courselib.observe.load import Answer, Load, Request, run_load, spread
 
 WORDS = [{"choices": [{"text": text}]} for text in ("a", "b", "c")]
@@ -105,13 +106,14 @@ def test_refusals_and_streams_that_break_off_are_failures_with_their_words():
     assert len(load.complete) == 1 and len(load.ttfts_s) == 1 and len(load.gaps_s) == 2
 
 
-def test_requests_that_outlast_the_limit_are_broken_off_and_counted():
-    with FakeStreams(lambda asked: [WORDS[0], ...] if asked["prompt"][0] == 0 else [*WORDS, END]) as fake:
-        load = run_load(fake.server, users(2), limit_s=1)
-    [slow] = load.failed
-    assert "not complete" in slow.error and len(slow.came_s) == 1
-    assert [answer.user for answer in load.complete] == [1, 1]
-    assert len(fake.asked) == 3  # the one who was broken off asks nothing more
+def test_requests_that_outlast_the_limit_are_broken_off_and_counted(monkeypatch):
+    with FakeStreams(lambda _asked: [WORDS[0], ...]) as fake:
+        # A clock of its own: an hour passes once the answer has stopped.
+        monkeypatch.setattr(load_module, "perf_counter", lambda: 3600.0 if fake.began.is_set() else 0.0)
+        load = run_load(fake.server, users(1), limit_s=100)
+    [slow] = load.answers
+    assert "not complete" in slow.error and load.failed == (slow,)
+    assert len(fake.asked) == 1  # a user who was broken off asks nothing more
 
 
 def test_a_load_is_broken_off_from_another_thread():
@@ -119,7 +121,13 @@ def test_a_load_is_broken_off_from_another_thread():
         given = []
         threading.Thread(target=lambda: fake.began.wait(30) and given[0](), daemon=True).start()
         load = run_load(fake.server, users(1), limit_s=1000, breaks_off=given.append)
-    assert [len(answer.came_s) for answer in load.failed] == [1]
+    assert ["not complete" in answer.error for answer in load.answers] == [True]
+
+
+def test_a_load_that_is_broken_off_before_it_begins_sends_nothing():
+    with FakeStreams(lambda _asked: [*WORDS, END]) as fake:
+        load = run_load(fake.server, users(2), limit_s=30, breaks_off=lambda end: end())
+    assert load.answers == () and fake.asked == []
 
 
 def test_a_load_runs_where_an_event_loop_runs_already():

@@ -101,7 +101,7 @@ def test_figures_of_something_else_are_refused(seen):
 
 @pytest.mark.parametrize(("users", "context"), [(0, None), (1, promise.QUESTION + promise.ANSWER - 1)])
 def test_a_load_that_is_none_is_refused(users, context):
-    with pytest.raises(SettingsError, match="72 tokens of context or more"):
+    with pytest.raises(SettingsError, match="48 tokens of context or more"):
         measure(None, users=users, context=context)
 
 
@@ -114,6 +114,7 @@ def settings(**chosen):
     [
         (advice.context(settings(context=1024), 4, 512), "1024 tokens shared out to 4 are 256 for each slot"),
         (advice.context(settings(context=1024, kv_unified=True), 4, 512), "all users together need 2048 tokens"),
+        (advice.context(settings(context=600), 4, 512), "600 tokens shared out to 4 are 256 for each slot"),
         (advice.context(settings(), 4, 512), "read server.logs()"),
         (advice.first_token(settings(parallel=1), 4, 2), "Look at parallel: with 1 for 4 users"),
         (advice.first_token(settings(threads=8), 4, 2), "8 threads wait for each other on 2 cores"),
