@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from courselib.engines.base import Cause, Command, Engine, Memory, Metrics, parse_prometheus, prepared_as
 from courselib.engines.llamacpp.checks import check_memory
 from courselib.engines.llamacpp.settings import LlamaCppSettings, PreparedLlamaCpp
+from courselib.engines.llamacpp.values import CACHE_RAM_MIB
 from courselib.errors import EngineDied, EngineMissing, ModelCorrupt, OutOfMemory, PortTaken, SettingsError
 from courselib.i18n import N_, _
 from courselib.machine import fast_cores, gpus, memory
@@ -188,6 +189,8 @@ def _flags(settings: LlamaCppSettings, port: int) -> list[str]:
     if not settings.cont_batching:
         flags += ["--no-cont-batching"]
     flags += ["--cache-type-k", settings.cache_type_k, "--cache-type-v", settings.cache_type_v]
+    if settings.cache_ram != CACHE_RAM_MIB:
+        flags += ["--cache-ram", str(settings.cache_ram)]
     flags += ["--flash-attn", settings.flash_attn]
     if settings.metrics:
         flags += ["--metrics"]

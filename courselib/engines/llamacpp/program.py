@@ -14,7 +14,7 @@ import os
 import sys
 import threading
 
-from courselib.engines.llamacpp.values import CACHE_TYPES
+from courselib.engines.llamacpp.values import CACHE_RAM_MIB, CACHE_TYPES
 
 FLASH_ATTN = {"auto": "AUTO", "off": "DISABLED", "on": "ENABLED"}
 HIGHEST_PORT = 65535
@@ -58,6 +58,8 @@ def parser() -> argparse.ArgumentParser:
     for short, name, what in (("-ctk", "--cache-type-k", "keys"), ("-ctv", "--cache-type-v", "values")):
         text = f"number format of the {what} in the KV cache (default: f16)"
         add(short, name, choices=CACHE_TYPES, default="f16", help=text)
+    text = f"MiB of RAM for the prompts of earlier requests (default: {CACHE_RAM_MIB})"
+    add("-cram", "--cache-ram", type=int, default=CACHE_RAM_MIB, help=text)
     add("-fa", "--flash-attn", choices=FLASH_ATTN, default="auto", help="FlashAttention (default: auto)")
     add("--metrics", action="store_true", help="serve /metrics for Prometheus")
     add("--cors-origins", default="*", help="web origins that may call (default: any; 'localhost' closes it)")
@@ -95,6 +97,7 @@ def start(options: argparse.Namespace) -> object:
     params.cont_batching = not options.no_cont_batching
     params.cache_type_k = getattr(xllamacpp.ggml_type, f"GGML_TYPE_{options.cache_type_k.upper()}")
     params.cache_type_v = getattr(xllamacpp.ggml_type, f"GGML_TYPE_{options.cache_type_v.upper()}")
+    params.cache_ram_mib = options.cache_ram
     flash = f"LLAMA_FLASH_ATTN_TYPE_{FLASH_ATTN[options.flash_attn]}"
     params.flash_attn_type = getattr(xllamacpp.llama_flash_attn_type, flash)
     params.endpoint_metrics = options.metrics

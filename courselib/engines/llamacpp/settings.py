@@ -7,7 +7,7 @@ from typing import Literal
 
 from courselib.checks import check_choice, check_whole
 from courselib.engines.base import EngineSettings
-from courselib.engines.llamacpp.values import CACHE_TYPES
+from courselib.engines.llamacpp.values import CACHE_RAM_MIB, CACHE_TYPES
 from courselib.errors import SettingsError
 from courselib.i18n import _
 
@@ -28,6 +28,7 @@ class LlamaCppSettings(EngineSettings):
         mlock: keep the weights in RAM, never swapped out (``--load-mode mmap+mlock``).
         cont_batching: let requests join a running batch (``--cont-batching``).
         cache_type_k, cache_type_v: number format of the KV cache (``--cache-type-k``, ``--cache-type-v``).
+        cache_ram: MiB of RAM for the prompts of earlier requests; 0 keeps none (``--cache-ram``).
         flash_attn: FlashAttention; a quantised ``cache_type_v`` needs it (``--flash-attn``).
         metrics: serve ``/metrics`` for Prometheus (``--metrics``).
         binary: ``"wheel"``, ``"llama-server"`` (the one on the PATH), or a path to one.
@@ -45,6 +46,7 @@ class LlamaCppSettings(EngineSettings):
     cont_batching: bool = True
     cache_type_k: str = "f16"
     cache_type_v: str = "f16"
+    cache_ram: int = CACHE_RAM_MIB
     flash_attn: Literal["on", "off", "auto"] = "auto"
     metrics: bool = True
     binary: str = "wheel"
@@ -55,7 +57,7 @@ class LlamaCppSettings(EngineSettings):
             raise SettingsError(
                 _("api_key holds a comma, where llama-server ends a key and begins another; leave it out.")
             )
-        for name, low in (("context", 1), ("parallel", 1), ("batch", 1), ("ubatch", 1)):
+        for name, low in (("context", 1), ("parallel", 1), ("batch", 1), ("ubatch", 1), ("cache_ram", 0)):
             check_whole(name, getattr(self, name), low)
         for name, low in (("threads", 1), ("gpu_layers", 0)):
             if getattr(self, name) is not None:

@@ -3,3 +3,5 @@
 from courselib.memory.llamacpp import BYTES_PER_VALUE
 
 CACHE_TYPES = tuple(BYTES_PER_VALUE)
+# llama-server's own default of --cache-ram (common/common.h, b11549).
+CACHE_RAM_MIB = 8192

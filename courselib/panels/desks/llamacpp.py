@@ -22,6 +22,7 @@ from courselib.panels.fields import Field
 EXAMPLE_PORT = 8080
 CONTEXTS = (256, 512, 1024, 2048, 4096, 8192)
 LAYERS = (0, 8, 16, 24, 32, 99)
+CACHE_RAM = (0, 256, 1024, 8192)
 BATCHES = (32, 64, 128, 256, 512, 1024, 2048)
 
 
@@ -48,6 +49,7 @@ class LlamaCppDesk(EngineDesk):
             "gpu_layers": choice(settings, "gpu_layers", LAYERS, unset=N_("what fits on the GPU")),
             "cache_type_k": choice(settings, "cache_type_k", CACHE_TYPES),
             "cache_type_v": choice(settings, "cache_type_v", CACHE_TYPES),
+            "cache_ram": choice(settings, "cache_ram", CACHE_RAM),
             "flash_attn": choice(settings, "flash_attn", ("auto", "on", "off")),
             "mlock": check(settings, "mlock"),
             "cont_batching": check(settings, "cont_batching"),

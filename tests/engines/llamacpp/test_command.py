@@ -39,6 +39,7 @@ GOLDEN = {
     "cont_batching": (False, ["--no-cont-batching"]),
     "cache_type_k": ("q8_0", ["--cache-type-k", "q8_0"]),
     "cache_type_v": ("q4_0", ["--cache-type-v", "q4_0"]),
+    "cache_ram": (0, ["--cache-ram", "0"]),
     "flash_attn": ("on", ["--flash-attn", "on"]),
 }
 ELSEWHERE = {"port": "argument of command()", "api_key": "environment", "binary": "program", "metrics": "tested below"}
@@ -64,6 +65,7 @@ def test_key_is_in_the_environment_only():
 
 
 def test_the_wheel_takes_every_flag_we_build():
-    settings = PreparedLlamaCpp(**BASE, gpu_layers=1, mlock=True, cont_batching=False)
+    settings = PreparedLlamaCpp(**BASE, gpu_layers=1, mlock=True, cont_batching=False, cache_ram=256)
     options = parser().parse_args(ENGINE.command(settings, port=8080, key="k").shown[2:])
     assert (options.ctx_size, options.load_mode, options.no_cont_batching) == (4096, "mmap+mlock", True)
+    assert options.cache_ram == 256
