@@ -40,11 +40,24 @@ install_text_generation() {
   touch $at/complete
 }
 
+# Ray's workers run the course, so what the course needs is in its environment, too. The course itself is not: it is being
+# installed elsewhere at this moment, and two would write its egg-info.
+install_ray() {
+  local at=.venvs/ray needs
+  if [ -e $at/complete ]; then return; fi
+  "$python" -m venv $at
+  needs='import importlib.metadata as m; print(*(each for each in m.requires("courselib") if "extra ==" not in each), sep="\n")'
+  .venv/bin/python -c "$needs" >$at/needs.txt
+  $at/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt --requirement $at/needs.txt "ray==2.60.0"
+  touch $at/complete
+}
+
 begin install_chromium
 if [ "${CI:-}" = true ]; then
   begin .venv/bin/courselib install vllm
   begin .venv/bin/python -m tests.gemma
   begin install_text_generation
+  begin install_ray
   begin .venv/bin/python -m tests.kernels.environments
 fi
 # One by one: `wait` tells only the last one's status. One that fails hides none of the others.

@@ -103,8 +103,9 @@ def test_a_job_that_fails_hides_none_of_the_others(clone):
     """All the others are there for the tests; the end says that one is not."""
     program(clone / ".venv" / "bin" / "courselib", "#!/bin/sh\n# Fake\nexit 3\n")
     program(clone / ".venv" / "bin" / "python", '#!/bin/sh\n# Fake\nsleep 1; echo "$@" >>"$PIDS.done"\n')
-    (clone / ".venvs" / "text_generation").mkdir(parents=True)
-    (clone / ".venvs" / "text_generation" / "complete").touch()
+    for name in ("text_generation", "ray"):
+        (clone / ".venvs" / name).mkdir(parents=True)
+        (clone / ".venvs" / name / "complete").touch()
     assert install(clone).wait(60) == 1
     assert "tests.kernels.environments" in (clone / "pids.done").read_text()
     nothing_is_left(clone)
@@ -121,6 +122,7 @@ def test_all_end_with_it(clone):
 def test_it_ends_when_all_have(clone):
     for name in (".venv/bin/python", ".venv/bin/courselib"):
         program(clone / name, "#!/bin/sh\n# Fake\n")
-    (clone / ".venvs" / "text_generation").mkdir(parents=True)
-    (clone / ".venvs" / "text_generation" / "complete").touch()
+    for name in ("text_generation", "ray"):
+        (clone / ".venvs" / name).mkdir(parents=True)
+        (clone / ".venvs" / name / "complete").touch()
     assert install(clone).wait(60) == 0
