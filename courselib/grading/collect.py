@@ -135,7 +135,7 @@ def _in_folder(folder: Path) -> Iterator[_Found]:
             problem = _no_file()
         elif about.st_size > MOST_BYTES:
             problem = _too_large(about.st_size)
-        yield _Found(_text(name), functools.partial(_bytes, functools.partial(path.open, "rb"), about.st_size), problem)
+        yield _Found(_text(name), functools.partial(_bytes, functools.partial(_plain, path), about.st_size), problem)
 
 
 def _in_zip(path: Path) -> Iterator[_Found]:
@@ -164,6 +164,12 @@ def _no_file() -> str:
 def _text(path: str) -> str:
     # A name may hold bytes that are no text, and signs for the terminal.
     return printable_name(path.encode("utf-8", "replace").decode())
+
+
+@contextlib.contextmanager
+def _plain(path: Path) -> Iterator[IO[bytes]]:
+    with path.open("rb") as file:
+        yield file
 
 
 @contextlib.contextmanager

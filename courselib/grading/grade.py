@@ -188,7 +188,7 @@ def _measured(measure: Measure, chosen: Sequence[Outcome], server: Any, calls: S
                 done.append(Outcome(measure.value(outcome.value, server, *call)))
                 continue
             except SettingsError as error:
-                outcome = Outcome(stopped=str(error))
+                outcome = Outcome(stopped=str(error)[:500])
             except Exception as error:  # noqa: BLE001 - settings may be anything; what comes of them is told
                 outcome = Outcome(error=f"{type(error).__name__}: {error}"[:500])
         return filled([*done, outcome], len(calls))

@@ -28,7 +28,7 @@ _SENT = frozenset(
     mirostat mirostat_tau mirostat_eta dynatemp_range dynatemp_exponent
     n_keep n_predict max_tokens max_new_tokens min_tokens min_new_tokens min_length t_max_predict_ms
     stop ignore_eos eos_token_id logit_bias
-    """.split()
+    """.split()  # noqa: SIM905 - a table is read more easily
 )
 MOST_CHARACTERS = 10_000
 

@@ -29,8 +29,8 @@ PACKAGE = Path(__file__).parents[1]
 HIDDEN = ("exercises", "grading")
 COURSE, WORKER = "/course", "/grader/worker.py"
 SOCKET = "/grader/socket"
-# Users with no file and no other process, one for each place at the bench, so that none uses up another's processes.
-FIRST_USER = 61_000
+# Users with no file and no other process: one for each place of each grader, so that none uses up another's processes.
+FIRST_USER, USERS = 61_000, 4_000
 WRITABLE_BYTES = 64 * 2**20
 # How long the kernel may take to end all processes of a worker.
 GONE_S = 20.0
@@ -104,6 +104,11 @@ def start(place: int, socket: Path | None, *, models: Path) -> Cage:
         return Cage(process)
 
 
+def user_of(place: int) -> int:
+    """As which user a worker runs at a place, where the grader is root."""
+    return FIRST_USER + (61 * os.getpid() + place) % USERS
+
+
 def start_bare() -> Cage:
     """Start a worker with nothing but limits around it."""
     words = [sys.executable, "-B", str(PACKAGE / "grading" / "worker.py")]
@@ -155,7 +160,7 @@ def command(place: int, socket: Path | None, *, models: Path, rules: int, told: 
     # Else /dev has no limit of its size, and is the user's own where that is not root.
     words += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]  # noqa: S108 - as above
     if is_root:
-        user = str(FIRST_USER + place)
+        user = str(user_of(place))
         words += ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--bounding-set=-all"]
         words += ["--inh-caps=-all", "--ambient-caps=-all", "--no-new-privs"]
     # Without site, which takes a third of the time of a short answer: it runs what packages have left in .pth files.

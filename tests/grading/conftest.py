@@ -1,0 +1,36 @@
+"""What tests of grading share."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from courselib.errors import EngineMissing
+from courselib.grading import sandbox
+from courselib.grading.assignment import read_assignments
+
+COURSE = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def confinement():
+    """Tests that run learners' code are skipped where it cannot be confined, but not in CI, which installs what it needs."""
+    try:
+        sandbox.require()
+    except EngineMissing as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{error.message} {error.details}")
+        pytest.skip(error.message)
+
+
+@pytest.fixture(scope="session")
+def assignments():
+    """The course's exercises."""
+    return read_assignments(COURSE / "exercises" / "en")
+
+
+@pytest.fixture(scope="session")
+def solution():
+    """A function that gives the notebook of an exercise's solution, as JSON."""
+    return lambda name: json.loads((COURSE / "solutions" / "en" / f"{name}.ipynb").read_text(encoding="utf-8"))
