@@ -27,16 +27,6 @@ ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture(scope="module")
-def confinement():
-    try:
-        sandbox.require()
-    except EngineMissing as error:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{error.message} {error.details}")
-        pytest.skip(error.message)
-
-
-@pytest.fixture(scope="module")
 def submissions(tmp_path_factory):
     """A class: right answers, and untouched copies."""
     folder = tmp_path_factory.mktemp("class")
