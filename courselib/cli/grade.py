@@ -39,7 +39,7 @@ def grade(
     unsafe: bool,
 ) -> None:
     """Grade SUBMISSIONS, a folder or zip of notebooks as your platform gave it. A run that was broken off goes on."""
-    from courselib.grading import on_ray, pages, sandbox
+    from courselib.grading import latest_run, on_ray, pages, sandbox
     from courselib.grading.assignment import read_assignments
     from courselib.grading.collect import collect
     from courselib.grading.confined import Limits
@@ -60,11 +60,13 @@ def grade(
         raise SettingsError(text.format(name=min(unknown), names=", ".join(assignments)))
     files = collect(submissions)
     journal = Journal(out)
+    this = latest_run.begin(out, is_unsafe=unsafe)
     plan = Plan(assignments, key or _kept_key(out), cache_folder() / "models", Limits(), unsafe)
     with click.progressbar(length=len(files), label=_("Grading")) as bar:
         results = run(files, plan, journal, crew=crew, told=lambda done, _of: bar.update(done - bar.pos))
     counted = {name: each for name, each in assignments.items() if name in (only or _handed_in(results))}
-    pages.write(out, results, counted)
+    latest_run.end(out, this, journal, results, list(counted))
+    pages.write(out, results, counted, is_unsafe=this.is_unsafe)
     failed = sum(bool(each.failed) for each in results)
     learners = len({(each.learner, each.platform_id) for each in results})
     text = _("{files} files of {learners} learners are graded. Begin with {page}.")
