@@ -32,5 +32,12 @@ def assignments():
 
 @pytest.fixture(scope="session")
 def solution():
-    """A function that gives the notebook of an exercise's solution, as JSON."""
-    return lambda name: json.loads((COURSE / "solutions" / "en" / f"{name}.ipynb").read_text(encoding="utf-8"))
+    """A function that gives the notebook of an exercise's solution, as JSON; each source is one text."""
+
+    def read(name):
+        notebook = json.loads((COURSE / "solutions" / "en" / f"{name}.ipynb").read_text(encoding="utf-8"))
+        for cell in notebook["cells"]:
+            cell["source"] = "".join(cell["source"])
+        return notebook
+
+    return read

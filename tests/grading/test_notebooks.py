@@ -142,7 +142,7 @@ WRONG_ONES = {
         "broken or cut short",
     ),
     "cells-number": (lambda _: b'{"cells": 5}', "broken or cut short"),
-    "cells-object": (lambda _: b'{"cells": {"source": "x"}}', "none of the course's exercises"),
+    "cells-object": (lambda _: b'{"cells": {"source": "x"}}', "is missing"),
     "cells-of-numbers": (lambda _: b'{"cells": [1, null, "x", []]}', "is missing"),
     "source-number": (each_cell(lambda cell: cell.update(source=5)), "broken or cut short"),
     "source-of-numbers": (each_cell(lambda cell: cell.update(source=[5])), "broken or cut short"),
