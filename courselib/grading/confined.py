@@ -34,6 +34,7 @@ class Limits:
         memory_bytes: of all its processes together.
         processes: threads count, too.
         file_bytes: of the largest file.
+        files: in its folders.
     """
 
     start_s: float = 20.0
@@ -42,6 +43,7 @@ class Limits:
     memory_bytes: int = 2**30
     processes: int = 64
     file_bytes: int = 32 * 2**20
+    files: int = 10_000
 
     def for_worker(self) -> dict[str, int]:
         """Limits that the worker puts on itself, by the system's names for them."""
@@ -195,6 +197,8 @@ class Confined:
                 self._why = text.format(n=limits.memory_bytes // 2**20)
             elif tasks > limits.processes + family.CONFINING:
                 self._why = _("It started more than {n} processes and was stopped.").format(n=limits.processes)
+            elif self._cage.files() > limits.files:
+                self._why = _("It made more than {n} files and was stopped.").format(n=limits.files)
             elif time.monotonic() > self._until:
                 self._why = _took(limits.total_s)
             if self._why:

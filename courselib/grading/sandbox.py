@@ -31,7 +31,8 @@ COURSE, WORKER = "/course", "/grader/worker.py"
 SOCKET = "/grader/socket"
 # Users with no file and no other process: one for each place of each grader, so that none uses up another's processes.
 FIRST_USER, USERS = 61_000, 4_000
-WRITABLE_BYTES = 64 * 2**20
+# Folders in memory, and how much each may hold.
+WRITABLE, WRITABLE_BYTES = ("/tmp", "/dev/shm"), 64 * 2**20  # noqa: S108 - seen by a worker's processes alone
 # How long the kernel may take to end all processes of a worker.
 GONE_S = 20.0
 _ENVIRONMENT = {
@@ -51,10 +52,22 @@ class Cage:
     Args:
         process: what was started; its standard input and output are the worker's.
         first: a handle of the first process inside, with which all others there end; ``None`` without confinement.
+        root: the folders as they are inside, seen from outside.
     """
 
     process: subprocess.Popen[bytes]
     first: int | None = None
+    root: Path | None = None
+
+    def files(self) -> int:
+        """Files in the folders that may be written to; each takes of the kernel's memory, and fills no disk."""
+        count = 0
+        for folder in WRITABLE if self.root else ():
+            # It may have ended by now, or may not be looked into.
+            with contextlib.suppress(OSError):
+                about = os.statvfs(f"{self.root}{folder}")
+                count += about.f_files - about.f_ffree
+        return count
 
     def kill(self) -> None:
         """Kill everything, without waiting for it."""
@@ -98,7 +111,8 @@ def start(place: int, socket: Path | None, *, models: Path) -> Cage:
         while data := os.read(told[0], 4096):
             about += data
     try:
-        return Cage(process, os.pidfd_open(json.loads(about)["child-pid"]))
+        first = json.loads(about)["child-pid"]
+        return Cage(process, os.pidfd_open(first), Path(f"/proc/{first}/root"))
     except (ValueError, KeyError, OSError):
         # It has ended already. Why, the caller sees when nothing comes.
         return Cage(process)
@@ -148,7 +162,7 @@ def command(place: int, socket: Path | None, *, models: Path, rules: int, told: 
         words += ["--seccomp", str(rules)]
     words += ["--info-fd", str(told), "--proc", "/proc", "--dev", "/dev"]
     # Before what is bound, which may lie below one of them.
-    for folder in ("/tmp", "/dev/shm"):  # noqa: S108 - as above
+    for folder in WRITABLE:
         words += ["--size", str(WRITABLE_BYTES), "--perms", "1777", "--tmpfs", folder]
     words += [*_system(), *_python(), *_course()]
     if models.is_dir():

@@ -97,10 +97,9 @@ def test_no_name_in_a_zip_leads_out_of_it_or_into_the_terminal(tmp_path, name, p
 
 
 def test_a_name_on_disk_that_is_no_text(tmp_path):
-    folder = os.fsencode(tmp_path) + b"/\xff\x1b[31m"
-    os.mkdir(folder)
-    with open(folder + b"/x.ipynb", "wb") as file:
-        file.write(NOTEBOOK)
+    folder = tmp_path / os.fsdecode(b"\xff\x1b[31m")
+    folder.mkdir()
+    (folder / "x.ipynb").write_bytes(NOTEBOOK)
     (one,) = collect(tmp_path)
     assert one.learner == "?\\x1b[31m"
     assert one.read() == NOTEBOOK

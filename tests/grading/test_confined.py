@@ -18,6 +18,24 @@ def called(code, *calls, limits=None, before=(), own=()):
         return worker.call(list(calls) or [[]])
 
 
+# The worker's own handles are found, and something is said on them.
+SAY = """
+import os
+def say(text):
+    for handle in range(3, 9):
+        try: os.write(handle, text)
+        except OSError: pass
+"""
+CHILDREN = """
+import os, time
+def f():
+    for _ in range(5):
+        if os.fork() == 0:
+            x = bytearray(b"x") * 2**26
+            time.sleep(100)
+"""
+
+
 def test_values_come_back_as_json_holds_them():
     code = "import numpy\ndef f(x): return {'a': (x, numpy.float32(0.5), numpy.arange(2))}"
     assert [each.value for each in called(code, [1], ["é\ud800"])] == [
@@ -75,7 +93,7 @@ def test_time_until_its_cells_have_run():
 
 def test_a_worker_that_takes_nothing_is_not_waited_for():
     """More calls than a pipe holds, and nobody reads them."""
-    code = "import os, time\nfor n in range(3, 9):\n    try: os.write(n, b'{\"ready\": true}\\n')\n    except OSError: pass\ntime.sleep(1000)"
+    code = SAY + "say(b'{\"ready\": true}\\n')\nimport time\ntime.sleep(1000)"
     begun = time.monotonic()
     (outcome, *_rest) = called(code, *[["x" * 1000]] * 1000, limits=Limits(total_s=4))
     assert "longer than 4 seconds" in outcome.stopped
@@ -91,22 +109,31 @@ def test_memory_of_one_process_and_of_all():
     assert below.value == 100 * 2**20
     # Either the system refused it, or it was seen.
     assert "MemoryError" in above.error or "more than 256 MiB" in above.stopped
-    many = "import os, time\ndef f():\n    for _ in range(5):\n        if os.fork() == 0:\n            x = bytearray(b'x') * 2**26\n            time.sleep(100)\n    time.sleep(100)"
-    assert "more than 256 MiB" in called(many, limits=limits)[0].stopped
+    assert "more than 256 MiB" in called(CHILDREN + "    time.sleep(100)", limits=limits)[0].stopped
 
 
 def test_memory_is_looked_at_while_the_worker_talks():
     """A worker that says something all the time keeps nobody from looking."""
     code = (
-        "import os, time\ndef f():\n    for _ in range(5):\n        if os.fork() == 0:\n"
-        "            x = bytearray(b'x') * 2**26\n            time.sleep(100)\n"
-        "    while True:\n        for n in range(3, 9):\n            try: os.write(n, b' ')\n            except OSError: pass\n        time.sleep(0.01)"
+        SAY
+        + CHILDREN
+        + """
+    while True:
+        say(b" ")
+        time.sleep(0.01)
+"""
     )
     assert "more than 256 MiB" in called(code, limits=Limits(memory_bytes=2**28, call_s=60))[0].stopped
 
 
 def test_processes():
-    code = "import threading, time\ndef f(n):\n    for _ in range(n): threading.Thread(target=time.sleep, args=(100,), daemon=True).start()\n    time.sleep(0.3)\n    return n"
+    code = """
+import threading, time
+def f(n):
+    for _ in range(n): threading.Thread(target=time.sleep, args=(100,), daemon=True).start()
+    time.sleep(0.3)
+    return n
+"""
     below, above = called(code, [8], [100], limits=Limits(processes=24))
     assert below.value == 8
     assert "can't start new thread" in above.error or "more than 24 processes" in above.stopped
@@ -138,6 +165,19 @@ def test_values_that_are_no_answers(value, words):
 
 @pytest.mark.parametrize("line", ["null", "[]", '"x"', "1", "NaN", "{", "", "\\xff", '{"value": ' + "1" * 5000 + "}"])
 def test_lines_that_no_worker_says(line):
-    code = f"import os\ndef f():\n    for n in range(3, 9):\n        try: os.write(n, b'{line}\\n')\n        except OSError: pass"
+    code = SAY + f"def f():\n    say(b'{line}\\n')"
     (outcome,) = called(code)
     assert "no answer" in outcome.stopped
+
+
+def test_the_number_of_files():
+    code = """
+import time
+def f(n):
+    for number in range(n): open(f"/tmp/{number}", "w").close()
+    time.sleep(0.5)
+    return n
+"""
+    below, above = called(code, [50], [1000], limits=Limits(files=200))
+    assert below.value == 50
+    assert above.stopped == "It made more than 200 files and was stopped."

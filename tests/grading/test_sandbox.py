@@ -15,8 +15,8 @@ from courselib.errors import CourseError, EngineMissing
 from courselib.grading import family, sandbox, seccomp
 from courselib.grading.confined import Confined, Stopped
 from courselib.models.cache import cache_folder
-from tests.grading.conftest import COURSE
 from tests.grading.class_room import hand_in, with_answer
+from tests.grading.conftest import COURSE
 from tests.grading.zoo import ANIMALS, LOOT
 
 ANIMAL = {animal.name: animal for animal in ANIMALS}
@@ -72,7 +72,8 @@ def test_what_is_inside(confinement, monkeypatch):
 def test_two_places_have_two_users_and_two_graders_have_others(monkeypatch):
     assert len({sandbox.user_of(place) for place in range(64)}) == 64
     before = {sandbox.user_of(place) for place in range(61)}
-    monkeypatch.setattr(os, "getpid", lambda pid=os.getpid(): pid + 1)
+    other = os.getpid() + 1
+    monkeypatch.setattr(os, "getpid", lambda: other)
     assert not before & {sandbox.user_of(place) for place in range(61)}
 
 
@@ -96,7 +97,7 @@ def test_a_worker_that_cannot_be_started_is_no_fault_of_the_learner(confinement,
 
 def test_without_bubblewrap_nothing_runs_and_the_way_out_is_named(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(EngineMissing, match="apt install bubblewrap.*--unsafe"):
+    with pytest.raises(EngineMissing, match=r"apt install bubblewrap.*--unsafe"):
         sandbox.require.__wrapped__()
 
 
@@ -121,6 +122,7 @@ SEEN_BY_ALL = (
     "memory-of-nobody",
     "environment",
     "limits",
+    "files",
 )
 
 

@@ -1,5 +1,6 @@
 """None of the zoo gains a point, finds anything, harms anyone, or stops the run."""
 
+import contextlib
 import csv
 import dataclasses
 import json
@@ -68,8 +69,6 @@ class Zoo:
 
     def _listening(self):
         """A port and two sockets on this machine that nobody inside may reach; what reaches them is kept."""
-        import contextlib
-
         zoo = self
 
         class Handler(socketserver.BaseRequestHandler):
@@ -157,6 +156,8 @@ def test_right_answers_among_them_are_right_and_nothing_is_changed_or_left(reque
     assert zoo.outside() == zoo.before
     assert not zoo.calls
     assert {path.name for path in zoo.out.iterdir()} >= {"scores.csv", "log.jsonl"}
+    for page in zoo.out.rglob("*.html"):
+        assert "<script>alert(1)" not in page.read_text(encoding="utf-8")
     with (zoo.out / "scores.csv").open(newline="") as file:
         rows = {row["learner"]: row for row in csv.DictReader(file)}
     assert {row["total"] for learner, row in rows.items() if learner not in RIGHT} == {"0"}
@@ -186,7 +187,7 @@ def test_the_tame_succeed_without_confinement(tmp_path, assignments, solution, m
         limits=dataclasses.replace(SHORT, call_s=30, total_s=60),
     )
     assert {name: LOOT in result.verdict for name, result in zoo.of.items()} == dict.fromkeys(zoo.of, True)
-    assert len(zoo.of) == len(tame) >= 8
+    assert len(zoo.of) == len(tame) >= 7
     assert {result.points for result in zoo.of.values()} == {0}
     assert zoo.outside() != zoo.before
     assert zoo.calls

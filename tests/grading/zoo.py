@@ -234,6 +234,17 @@ def ttft(events):
     """),
     ),
     Animal(
+        "files",
+        "makes files without end, which fill no disk",
+        """
+import itertools
+def ttft(events):
+    for number in itertools.count():
+        for folder in ("/tmp", "/dev/shm"):
+            open(f"{folder}/{number}", "w").close()
+""",
+    ),
+    Animal(
         "handles",
         "opens all files that it may",
         _loot("""
@@ -277,7 +288,7 @@ def ttft(events):
         _loot("""
         import courselib
         for folder in (*courselib.__path__, "@PACKAGE@"):
-            for path in glob.glob(f"{folder}/exercises/**", recursive=True) + glob.glob(f"{folder}/grading/**", recursive=True):
+            for path in glob.glob(f"{folder}/exercises/*") + glob.glob(f"{folder}/grading/*"):
                 try:
                     found.append(open(path).read(80))
                 except OSError:
@@ -313,7 +324,7 @@ def ttft(events):
         frame = sys._getframe()
         while frame := frame.f_back:
             for name, value in {**frame.f_globals, **frame.f_locals}.items():
-                if name in ("judge", "expected", "right", "verdict", "key", "assignment") or "xercise" in type(value).__name__:
+                if name in ("judge", "right", "verdict", "key") or "xercise" in type(value).__name__:
                     found.append((name, value))
     """),
     ),
@@ -461,7 +472,7 @@ def ttft(events): return 0
         "scores",
         "writes the scores",
         _loot("""
-        for path in ("@OUT@/scores.csv", "@OUT@/log.jsonl", "@OUT@/key.txt", "@PLANTED@/new", "@SUBMISSIONS@/new.ipynb"):
+        for path in ("@OUT@/scores.csv", "@OUT@/log.jsonl", "@PLANTED@/new", "@SUBMISSIONS@/new.ipynb"):
             try:
                 with open(path, "a") as file:
                     file.write(json.dumps({"learner": "scores", "points": 1000}) + chr(10))
@@ -632,9 +643,7 @@ def ttft(events): return 0
         "planted",
         "reads files outside",
         _loot(
-            _READ.format(
-                paths='["@PLANTED@/gradebook.txt", "/etc/passwd", "/etc/shadow", "/root/.bashrc", *glob.glob("/home/*/.*")]'
-            )
+            _READ.format(paths='["@PLANTED@/gradebook.txt", "/etc/passwd", "/etc/shadow", *glob.glob("/home/*/.*")]')
         ),
         tame=True,
     ),
@@ -831,9 +840,10 @@ def generate(url, key, prompt, max_new_tokens):
         "sends what is no HTTP",
         """
 import socket
+LINE = b"POST /v1/completions HTTP/1.1\\r\\nContent-Length: "
 def ask(url, key, prompt):
-    for text in (b"\\x00\\xff" * 1000, b"POST /v1/completions HTTP/1.1\\r\\nContent-Length: -5\\r\\n\\r\\n{}", b"GET " + b"/" * 70_000,
-                 b"POST /v1/completions HTTP/1.1\\r\\nContent-Length: 99999999999999999999\\r\\n\\r\\n" + b'{"prompt":' * 20_000):
+    for text in (b"\\x00\\xff" * 1000, LINE + b"-5\\r\\n\\r\\n{}", b"GET " + b"/" * 70_000,
+                 LINE + b"9" * 20 + b"\\r\\n\\r\\n" + b'{"prompt":' * 20_000):
         with socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1])), timeout=2) as out:
             try:
                 out.sendall(text)
@@ -853,7 +863,7 @@ def ask(url, key, prompt):
             exercise="302_two_users",
         )
         for name, value in {
-            "nan": "{'context': float('nan'), 'parallel': float('nan'), 'cache_type_k': 'q8_0', 'cache_type_v': 'q8_0'}",
+            "nan": "{'context': float('nan'), 'parallel': float('nan'), 'cache_type_k': 'q8_0'}",
             "infinite": "{'context': float('inf'), 'parallel': 2}",
             "huge": "{'context': 10**300, 'parallel': 10**300}",
             "negative": "{'context': 4096, 'parallel': 2, 'batch': -10**9, 'ubatch': -10**9}",
