@@ -7,13 +7,11 @@ it is here.
 
 from __future__ import annotations
 
-import errno
 import functools
 import itertools
 import logging
 import socket
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +19,7 @@ from courselib.errors import CourseError, EngineMissing
 from courselib.exercises import catalogue
 from courselib.grading import sandbox
 from courselib.grading.engines import Engines
-from courselib.grading.grade import Handed
+from courselib.grading.grade import Handed, not_judged
 from courselib.grading.results import Result
 from courselib.grading.run import Crew, Keep, Plan, Work, graded
 from courselib.i18n import _
@@ -81,7 +79,9 @@ def _grade_all(ray: Any, plan: Plan, work: Sequence[Work], keep: Keep) -> None:
     left = iter(work)
     running: dict[Any, Work] = {}
     while True:
-        for each in itertools.islice(left, int(AHEAD * ray.cluster_resources().get("CPU", 1)) - len(running)):
+        # The cluster may grow and shrink meanwhile, down to nothing: then it is waited for.
+        most = max(1, int(AHEAD * ray.cluster_resources().get("CPU", 0)))
+        for each in itertools.islice(left, max(0, most - len(running))):
             running[task.remote(sent, each.learner, each.platform_id, list(each.read()))] = each
         if not running:
             return
@@ -98,8 +98,8 @@ def _grade_all(ray: Any, plan: Plan, work: Sequence[Work], keep: Keep) -> None:
 
 
 def _lost(work: Work, path: str, error: Exception) -> Result:
-    text = _("It could not be judged. Your instructor sees that, too.")
-    return Result(work.learner, work.platform_id, path, verdict=text, failed=f"{type(error).__name__}: {error}")
+    failed = f"{type(error).__name__}: {error}"
+    return Result(work.learner, work.platform_id, path, verdict=not_judged(), failed=failed)
 
 
 def _graded(
@@ -117,27 +117,11 @@ def _graded(
             raise EngineMissing(f"{socket.gethostname()}: {error.message}", details=error.details) from error
     known = catalogue.exercises()
     full = {name: replace(each, judge=known[judges[name]]) for name, each in plan.assignments.items()}
-    with _place() as place:
-        return list(graded(replace(plan, assignments=full), learner, platform_id, files, place, _engines()))
+    # One place: a worker of Ray has one task at a time, and each is a process of its own.
+    return list(graded(replace(plan, assignments=full), learner, platform_id, files, 0, _engines()))
 
 
 @functools.cache
 def _engines() -> Engines:
     """This worker's; they end when it does."""
     return Engines()
-
-
-@contextmanager
-def _place() -> Iterator[int]:
-    """A number that no other worker of this machine has; it is free again when the worker ends, in whatever way."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as held:
-        for place in itertools.count():
-            try:
-                # A name that belongs to no file (unix(7), abstract sockets).
-                held.bind(f"\0courselib-grading-{place}")
-            except OSError as error:
-                if error.errno != errno.EADDRINUSE:
-                    raise
-            else:
-                yield place
-                return

@@ -109,7 +109,7 @@ def graded(
         learner: whose they are.
         platform_id: the platform's number of the learner; may be empty.
         files: read when they are asked for.
-        place: a number that nobody on this machine has who grades at the same time.
+        place: a number that nothing else in this process has that grades at the same time.
         engines: for answers that need one.
     """
     grader = Grader(plan.assignments, plan.key, plan.models, place, plan.limits, plan.is_unsafe, engines)
