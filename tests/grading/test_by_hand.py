@@ -144,7 +144,7 @@ def test_from_notebooks_to_points_by_hand_which_no_later_run_loses(tmp_path):
     assert "no finished results" in run("grade-by-hand", str(tmp_path), cwd=ROOT).stderr
     done = run(*grade, cwd=ROOT)
     assert done.returncode == 0 and "\x1b" not in done.stdout + done.stderr, done.stderr
-    assert "2 answers wait" in (out / "index.html").read_text()
+    assert "2 answers wait for points from a person" in (out / "index.html").read_text()
     for number, points in ((1, "5"), (2, "2")):
         with started("grade-by-hand", str(out), stdout=subprocess.PIPE, cwd=ROOT) as process:
             assert "2 answers" in process.stdout.readline()
@@ -158,7 +158,7 @@ def test_from_notebooks_to_points_by_hand_which_no_later_run_loses(tmp_path):
             else:
                 process.send_signal(signal.SIGTERM)
             process.wait(60)
-    assert "0 answers wait" not in (out / "index.html").read_text()
+    assert "for points from a person" not in (out / "index.html").read_text()
     scores = (out / "scores.csv").read_text()
     assert sorted(re.findall(r",(\d),6$", scores, re.MULTILINE)) == ["2", "5"]
     # Graded again under another key: other results, the same answers.
