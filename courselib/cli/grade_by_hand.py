@@ -56,5 +56,5 @@ def grade_by_hand(results: Path) -> None:
     finally:
         pages.write(results, graded, counted, is_unsafe=run.is_unsafe)
     left = sum(marks.of(each) is None for each in answers)
-    text = _("The tables and pages are written; {n} answers are open. See {page}.")
+    text = _("The tables and pages are written; {n} answers are left. See {page}.")
     click.echo(text.format(n=left, page=results / pages.INDEX))

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from courselib.grading.book import points
 from courselib.grading.by_hand import Mark, Marks
-from courselib.grading.markup import Html, code, fold, page, tag
+from courselib.grading.markup import Html, code, fold, page, prose, tag
 from courselib.grading.results import Result
 from courselib.grading.rubric import Rubric
 from courselib.i18n import _
@@ -64,14 +64,13 @@ class Form:
         )
 
     async def _list(self, _request: Request) -> Response:
-        rows = [
-            [tag("a", _("Answer {n}").format(n=n), href=str(n)), each.exercise, self._given(each)]
+        left = sum(self._marks.of(each) is None for each in self._answers)
+        begin = [tag("a", _("Go to the next answer"), href=str(self._next(0)))] if left else []
+        items = [
+            tag("li", tag("a", _("Answer {n}").format(n=n), href=str(n)), f" ({each.exercise}): {self._given(each)}")
             for n, each in enumerate(self._answers, start=1)
         ]
-        left = sum(self._marks.of(each) is None for each in self._answers)
-        begin = [tag("a", _("Go on with the first open answer"), href=str(self._next(0)))] if left else []
-        items = [tag("li", row[0], f" ({row[1]}): {row[2]}") for row in rows]
-        text = _("{left} of {n} answers are open. The order says nothing of the learners.")
+        text = _("{left} of {n} answers are not graded yet. Their order does not depend on the learners' names.")
         return self._page(
             _("Grade by hand"),
             tag("p", text.format(left=left, n=len(self._answers))),
@@ -108,10 +107,11 @@ class Form:
         result = self._answers[number - 1]
         rubric = self._rubrics[result.exercise]
         most = points(result.most)
-        reasons = [tag("h2", _("What full points ask for")), tag("div", rubric.reasons, class_="says")]
-        solution = [fold(_("A right answer"), code(rubric.answer))]
-        if not rubric.reasons:
-            reasons, solution = [tag("p", _("The course's solutions are not here, so there is no rubric."))], []
+        if rubric.reasons:
+            beside = [tag("h2", _("Rubric")), prose(rubric.reasons), fold(_("A right answer"), code(rubric.answer))]
+        else:
+            beside = [tag("p", _("The course's solutions are not here, so there is no rubric."))]
+        question = fold(_("The question"), prose(rubric.question), is_open=True)
         alert = [tag("p", wrong, class_="warning", role="alert")] if wrong else []
         form = tag(
             "form",
@@ -136,20 +136,16 @@ class Form:
         )
         return self._page(
             _("Answer {n} of {all}").format(n=number, all=len(self._answers)),
-            tag("p", result.exercise, ". ", self._given(result)),
+            tag("p", f"{result.exercise}: {self._given(result)}"),
             alert,
-            code(result.answer),
-            form,
-            reasons,
-            solution,
-            fold(_("The question"), tag("div", rubric.question, class_="says")),
+            tag("div", tag("div", code(result.answer), form), tag("div", beside, question), class_="side-by-side"),
             status=422 if wrong else 200,
         )
 
     def _given(self, result: Result) -> str:
         mark = self._marks.of(result)
         if mark is None:
-            return _("open")
+            return _("not graded yet")
         return _("{n} of {most} points").format(n=points(mark.points), most=points(result.most))
 
     def _next(self, number: int) -> int | None:

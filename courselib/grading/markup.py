@@ -56,6 +56,15 @@ def code(text: str) -> Html:
     return tag("pre", tag("code", text), tabindex=0)
 
 
+def prose(markdown: str) -> Html:
+    """Markdown of the course as it is written, but for its headings."""
+    blocks = []
+    for block in markdown.split("\n\n"):
+        is_heading = block.startswith("#")
+        blocks.append(tag("h3", block.lstrip("# ")) if is_heading else tag("p", block, class_="says"))
+    return join(blocks)
+
+
 def table(heads: Iterable[str], rows: Iterable[Iterable[str]], *, numbers: Iterable[int] = ()) -> Html:
     """A table that scrolls in itself where a page is narrow.
 
