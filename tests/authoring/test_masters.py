@@ -50,7 +50,7 @@ def test_nothing_is_overwritten_that_somebody_changed(tmp_path):
         return CliRunner().invoke(main, ["exercise", "export", *words, "--for", "otter", str(tmp_path)])
 
     root = ("--root", str(ROOT))
-    assert export(*root).output.splitlines()[0].endswith("010_ttft.ipynb")
+    assert export(*root).output.splitlines()[0].endswith("000_read_response.ipynb")
     assert export(*root).exit_code == 0  # the same again
     path = tmp_path / "210_softmax.ipynb"
     path.write_text("mine", encoding="utf-8")
