@@ -19,6 +19,7 @@ _WHERE = {
     "native": "courselib.engines.llamacpp.native",
     "Server": "courselib.engines.server",
     "check": "courselib.exercises.check",
+    "hint": "courselib.questions.hints",
     "setup": "courselib.notebook",
     "Chooser": "courselib.panels.chooser",
     "Compare": "courselib.panels.compare",
@@ -55,6 +56,7 @@ __all__ = [
     "__version__",
     "attach",
     "check",
+    "hint",
     "launch",
     "native",
     "setup",
@@ -80,6 +82,7 @@ if TYPE_CHECKING:
     from courselib.panels.quiz import Quiz
     from courselib.panels.stops import Stops
     from courselib.panels.walk import Walk
+    from courselib.questions.hints import hint
 
 
 def __getattr__(name: str) -> Any:

@@ -12,7 +12,7 @@ from courselib.engines.vllm import environment
 from courselib.errors import EngineMissing
 
 # Fixtures whose tests need another environment than the one they run in, or what is fetched while the others run.
-ELSEWHERE = {"installed", "convert_python", "text_generation_python", "gemma"}
+ELSEWHERE = {"installed", "convert_python", "text_generation_python", "graders", "ray_programs", "gemma"}
 
 
 # Another machine, slow or busy, tries the same examples and fails no test by its speed alone.
@@ -102,6 +102,24 @@ def text_generation_python():
     if not python:
         pytest.skip("COURSELIB_TEXT_GENERATION_PYTHON names no interpreter that has text_generation")
     return python
+
+
+@pytest.fixture(scope="session")
+def ray_programs():
+    """The folder with the programs of an environment that has the course and Ray."""
+    folder = os.environ.get("COURSELIB_RAY")
+    if not folder:
+        pytest.skip("COURSELIB_RAY names no folder that has Ray and what the course needs")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def graders():
+    """The folder with the programs of nbgrader and Otter, which have an environment of their own."""
+    folder = os.environ.get("COURSELIB_GRADERS")
+    if not folder:
+        pytest.skip("COURSELIB_GRADERS names no folder that has nbgrader and otter")
+    return folder
 
 
 @pytest.fixture(scope="session")

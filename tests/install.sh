@@ -13,9 +13,10 @@ begin() { # COMMAND...
   names+=("$*")
 }
 
+# By bash's own list: a signal may come before a job that has just begun is in ours.
 end_jobs() {
   local job
-  for job in ${jobs[@]+"${jobs[@]}"}; do kill -- "-$job" 2>/dev/null || true; done
+  for job in $(jobs -p); do kill -- "-$job" 2>/dev/null || true; done
 }
 trap end_jobs EXIT
 trap 'exit 130' INT TERM
@@ -48,6 +49,27 @@ install_text_generation() {
   touch $at/complete
 }
 
+# Ray's workers run the course, so what the course needs is in its environment, too. The course itself is not: it is being
+# installed elsewhere at this moment, and two would write its egg-info.
+install_ray() {
+  local at=.venvs/ray needs
+  if [ -e $at/complete ]; then return; fi
+  "$python" -m venv $at
+  needs='import importlib.metadata as m; print(*(each for each in m.requires("courselib") if "extra ==" not in each), sep="\n")'
+  .venv/bin/python -c "$needs" >$at/needs.txt
+  $at/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt --requirement $at/needs.txt "ray==2.60.0"
+  touch $at/complete
+}
+
+# The graders that take the exported exercises: they bring a JupyterLab and 700 MB that the course has no use for.
+install_graders() {
+  local at=.venvs/graders
+  if [ -e $at/complete ]; then return; fi
+  "$python" -m venv $at
+  $at/bin/python -m pip --disable-pip-version-check install --quiet "nbgrader==0.9.6" "otter-grader==7.0.0"
+  touch $at/complete
+}
+
 install_programs() { # one after the other, since apt-get locks its lists
   install_bubblewrap
   install_chromium
@@ -58,6 +80,8 @@ if [ "${CI:-}" = true ]; then
   begin .venv/bin/courselib install vllm
   begin .venv/bin/python -m tests.gemma
   begin install_text_generation
+  begin install_ray
+  begin install_graders
   begin .venv/bin/python -m tests.kernels.environments
 fi
 # One by one: `wait` tells only the last one's status. One that fails hides none of the others.

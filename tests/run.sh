@@ -17,6 +17,8 @@ if [ "${CI:-}" = true ]; then
   export COURSELIB_REQUIRE_VLLM=1
   export COURSELIB_REQUIRE_GEMMA=1
   export COURSELIB_TEXT_GENERATION_PYTHON="$PWD/.venvs/text_generation/bin/python"
+  export COURSELIB_RAY="$PWD/.venvs/ray/bin"
+  export COURSELIB_GRADERS="$PWD/.venvs/graders/bin"
 fi
 
 # Runs a command, and notes how it ended and how long it took.

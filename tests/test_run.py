@@ -90,8 +90,9 @@ def test_an_installation_that_fails_is_a_phase(checkout):
 def test_an_installation_that_fails_hides_none_of_the_others(checkout):
     shutil.copy(SCRIPT.with_name("install.sh"), checkout / "tests/install.sh")
     (checkout / "path/chromium").touch(0o755)
-    (checkout / ".venvs/text_generation").mkdir(parents=True)
-    (checkout / ".venvs/text_generation/complete").touch()
+    for name in ("text_generation", "graders", "ray"):
+        (checkout / ".venvs" / name).mkdir(parents=True)
+        (checkout / ".venvs" / name / "complete").touch()
     done = subprocess.run(
         ["bash", checkout / "tests/install.sh"], env=environment(checkout, "vllm", CI="true"), capture_output=True,
         text=True, timeout=60, check=False,

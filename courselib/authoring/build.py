@@ -32,10 +32,12 @@ from courselib.errors import LessonError
 from courselib.i18n import _
 from courselib.ipynb import without_outputs
 from courselib.memory import claims
+from courselib.questions import hints
 from courselib.questions.questions import to_json
 
 MAX_DIFF_LINES = 20
 QUESTIONS = "courselib/questions"
+HINTS = f"{QUESTIONS}/hints/en.json"
 FOLDERS = {"lesson": "notebooks", "exercise": "exercises", "solution": "solutions"}
 
 
@@ -253,7 +255,7 @@ class _Builder:
     def pages(self) -> list[str]:
         """Write or check the pages beside the notebooks; says what is wrong."""
         place = self._target("").parent.relative_to(self.root)
-        found = self._glossary(place)
+        found = [*self._glossary(place), *self._hints()]
         for sheet, text in cheats.pages(self.root):
             source = f"{cheats.FOLDER}/{sheet.file}"
             found += _page(self.root, (place / sheet.file).as_posix(), text, source, self.check)
@@ -268,6 +270,11 @@ class _Builder:
         fresh = glossary.page(self.terms, titles)
         where = (place / glossary.PAGE).as_posix()
         return [*glossary.unused(self.terms, used), *_page(self.root, where, fresh, glossary.SOURCE, self.check)]
+
+    def _hints(self) -> list[str]:
+        exercises = [read_lesson(self.root, path) for path in sorted((self.root / EXERCISES).glob("*.md"))]
+        found = {exercise_cells.judge_name(each): exercise_cells.hints(each) for each in exercises}
+        return _page(self.root, HINTS, hints.to_json(found), EXERCISES, self.check) if found else []
 
     def _target(self, name: str, variant: str = "lesson") -> Path:
         return self.root / FOLDERS[variant] / self.language / f"{name}.ipynb"

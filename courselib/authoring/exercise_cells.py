@@ -46,6 +46,12 @@ def judge_name(lesson: Lesson) -> str:
     return re.sub(r"^\d+_", "", lesson.name)
 
 
+def hints(lesson: Lesson) -> list[str]:
+    """The texts of an exercise's hints, in order."""
+    prose = "\n".join(cell.source for cell in lesson.cells if cell.kind == "markdown")
+    return [text.strip() for text in re.findall(r"^:::\{answer\} Hint \d\n(.*?)^:::$", prose, re.DOTALL | re.MULTILINE)]
+
+
 def lint(lesson: Lesson) -> Iterator[Problem]:
     """Everything that an exercise lacks or has too often."""
     yield from prose_problems(lesson)

@@ -88,7 +88,7 @@ def assemble(
     if foot := frame.foot_cell(neighbours, words):
         cells.append(foot)
         origins.append(None)
-    _number(cells)
+    number(cells)
     about = {"built_from": lesson.path, "language": language, "variant": variant, "minutes": lesson.minutes}
     about |= {"needs": list(lesson.needs), "level": lesson.level}
     if lesson.exercise:
@@ -143,7 +143,7 @@ def _announce(cells: list[NotebookNode], origins: list[Cell | None], text: str) 
         origins.append(None)
 
 
-def _number(cells: list[NotebookNode]) -> None:
+def number(cells: list[NotebookNode]) -> None:
     """Give each cell an id made from its text and from how many the same came before it.
 
     Its place is left out, so that a cell put in between changes no other cell's id.

@@ -103,10 +103,15 @@ def _with_stubs(lesson: Lesson, cell: Cell) -> str:
         if marker:
             answer = marker["edge"] == "BEGIN"
             if answer:
-                lines.append(f"{marker['indent']}raise NotImplementedError({f'{name}: your answer goes here'!r})")
+                lines.append(marker["indent"] + stub(name))
         elif not answer:
             lines.append(line)
     return "\n".join(lines)
+
+
+def stub(name: str) -> str:
+    """The line that stands for an answer in the learner's copy."""
+    return f"raise NotImplementedError({f'{name}: your answer goes here'!r})"
 
 
 def _without_markers(cell: Cell) -> str:

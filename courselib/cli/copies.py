@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ RECORD = ".given.json"
 # In the name of a copy that is kept beside a new one.
 MINE = "mine"
 EXERCISES = "exercises"
+_CHECK = re.compile(r"^courselib\.check\(\"(\w+)\"", re.MULTILINE)
+_HINT_FOLDS = re.compile(r"^> <details><summary>Hint \d</summary>.*?^> </details>\n*", re.DOTALL | re.MULTILINE)
 # The course has a folder for each language, a learner's folder has the exercises below the lessons.
 _LINKS = {"](../../exercises/en/": f"]({EXERCISES}/", "](../../notebooks/en/": "](../"}
 
@@ -52,7 +55,7 @@ def update(course: Path, folder: Path) -> list[str]:
 
 def _update(course: Path, folder: Path) -> Iterator[str]:
     given = _given(folder)
-    lessons = {path.name: _linked(without_outputs(_read(path))) for path in sorted(course.glob("*.ipynb"))}
+    lessons = {path.name: _learners(path) for path in sorted(course.glob("*.ipynb"))}
     for name, lesson in lessons.items():
         mine, fresh = folder / name, _fingerprint(lesson)
         if mine.exists() and given.get(name) == fresh:
@@ -95,7 +98,7 @@ def reset(course: Path, folder: Path, name: str) -> str:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         given, mine = _given(folder), folder / file
-        fresh, kept = _linked(without_outputs(_read(course / file))), None
+        fresh, kept = _learners(course / file), None
         if mine.exists() and _is_touched(mine, given.get(file)):
             kept = aside(mine, MINE)
             mine.rename(kept)
@@ -107,6 +110,25 @@ def reset(course: Path, folder: Path, name: str) -> str:
     if kept is None:
         return _("{name} is as it was given; you had written nothing in it.").format(name=file)
     return _("{name} is new. Your copy with your work is kept as {kept}.").format(name=file, kept=kept.name)
+
+
+def _learners(path: Path) -> dict[str, Any]:
+    """A notebook of the course as a learner gets it."""
+    return _with_counted_hints(_linked(without_outputs(_read(path))))
+
+
+def _with_counted_hints(notebook: dict[str, Any]) -> dict[str, Any]:
+    """The notebook with a line about ``courselib.hint`` in place of hints as folds; changed in place."""
+    sources = ["".join(cell["source"]) for cell in notebook["cells"]]
+    name = next((check[1] for source in sources if (check := _CHECK.search(source))), None)
+    for cell, source in zip(notebook["cells"], sources, strict=True):
+        if name and cell["cell_type"] == "markdown" and _HINT_FOLDS.search(source):
+            text = _(
+                'There are three hints. Run `courselib.hint("{name}")` in a new cell for the next; each is counted.'
+            )
+            rest = _HINT_FOLDS.sub("", source).strip()
+            cell["source"] = f"{text.format(name=name)}\n\n{rest}".strip()
+    return notebook
 
 
 def _linked(notebook: dict[str, Any]) -> dict[str, Any]:

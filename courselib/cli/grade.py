@@ -26,24 +26,33 @@ if TYPE_CHECKING:
     "--key", help="Other numbers in the hidden calls for another key. By default a random one, kept in --out."
 )
 @click.option("--jobs", type=click.IntRange(1), help="Learners graded at a time. By default one for each core.")
+@click.option("--ray", "address", metavar="ADDRESS", help="Grade on a Ray cluster; auto is the one of this machine.")
 @click.option("--unsafe", is_flag=True, help="Run learners' code with limits only. Each page then has a warning.")
 def grade(
-    submissions: Path, out: Path, only: tuple[str, ...], key: str | None, jobs: int | None, *, unsafe: bool
+    submissions: Path,
+    out: Path,
+    only: tuple[str, ...],
+    key: str | None,
+    jobs: int | None,
+    address: str | None,
+    *,
+    unsafe: bool,
 ) -> None:
     """Grade SUBMISSIONS, a folder or zip of notebooks as your platform gave it. A run that was broken off goes on."""
-    from courselib.grading import pages, sandbox
+    from courselib.grading import latest_run, on_ray, pages, sandbox
     from courselib.grading.assignment import read_assignments
     from courselib.grading.collect import collect
     from courselib.grading.confined import Limits
     from courselib.grading.results import Journal
-    from courselib.grading.run import Plan, run
+    from courselib.grading.run import Plan, run, threads
     from courselib.models.cache import cache_folder
 
     found = find_course()
     if found is None:
         raise CourseError(_("The course's notebooks are not here; run this in the course's folder."))
     course, _mine = found
-    if not unsafe:
+    crew = on_ray.cluster(address) if address else threads(jobs or machine.cores())
+    if not (unsafe or address):
         sandbox.require()
     assignments = read_assignments(course.parents[1] / "exercises" / course.name)
     if unknown := set(only) - set(assignments):
@@ -51,13 +60,13 @@ def grade(
         raise SettingsError(text.format(name=min(unknown), names=", ".join(assignments)))
     files = collect(submissions)
     journal = Journal(out)
+    this = latest_run.begin(out, is_unsafe=unsafe)
     plan = Plan(assignments, key or _kept_key(out), cache_folder() / "models", Limits(), unsafe)
     with click.progressbar(length=len(files), label=_("Grading")) as bar:
-        results = run(
-            files, plan, journal, jobs=jobs or machine.cores(), told=lambda done, _of: bar.update(done - bar.pos)
-        )
+        results = run(files, plan, journal, crew=crew, told=lambda done, _of: bar.update(done - bar.pos))
     counted = {name: each for name, each in assignments.items() if name in (only or _handed_in(results))}
-    pages.write(out, results, counted)
+    latest_run.end(out, this, journal, results, list(counted))
+    pages.write(out, results, counted, is_unsafe=this.is_unsafe)
     failed = sum(bool(each.failed) for each in results)
     learners = len({(each.learner, each.platform_id) for each in results})
     text = _("{files} files of {learners} learners are graded. Begin with {page}.")

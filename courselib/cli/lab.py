@@ -61,7 +61,7 @@ def prepare() -> tuple[Path, str]:
     for sentence in kept:
         click.echo(sentence)
     lessons = start_page.read_copies(folder, _answers(folder))
-    tried = start_page.read_exercises(folder / copies.EXERCISES)
+    tried = start_page.read_exercises(folder / copies.EXERCISES, _answers(folder / copies.EXERCISES))
     text = start_page.page(lessons, start_page.missing(), start_page.read_references(folder), tried)
     (folder / start_page.PAGE).write_text(text, encoding="utf-8")
     return folder, f"/lab/tree/{start_page.PAGE}"

@@ -17,7 +17,7 @@ from courselib import machine
 from courselib.cli.copies import EXERCISES
 from courselib.errors import CourseError
 from courselib.i18n import N_, _
-from courselib.questions import questions
+from courselib.questions import answers, hints, questions
 
 PAGE = "start.md"
 # How a page that came with the course is told from a learner's notes.
@@ -75,6 +75,7 @@ class ExerciseCopy:
         points: what its check gives; 0 where a person gives them.
         passed: whether its check has said that the answer is right, or that there is one for a person to grade.
         tried: whether its check has been run.
+        hints: how many hints to it were opened.
     """
 
     file: str
@@ -82,6 +83,7 @@ class ExerciseCopy:
     points: int
     passed: bool
     tried: bool
+    hints: int = 0
 
 
 def read_copies(folder: Path, kept: Mapping[str, Mapping[str, Sequence[str]]] | None = None) -> list[LessonCopy]:
@@ -124,9 +126,15 @@ def _read_copy(path: Path) -> LessonCopy | None:
         return None
 
 
-def read_exercises(folder: Path) -> list[ExerciseCopy]:
-    """A learner's exercises, in order, with their points; what cannot be read is left out."""
-    return [exercise for path in sorted(folder.glob("*.ipynb")) if (exercise := _read_exercise(path))]
+def read_exercises(folder: Path, kept: answers.Kept | None = None) -> list[ExerciseCopy]:
+    """A learner's exercises, in order, with their points; what cannot be read is left out.
+
+    Args:
+        folder: the exercises are in it.
+        kept: the hints that were opened, as ``answers.load`` gives them.
+    """
+    found = (_read_exercise(path) for path in sorted(folder.glob("*.ipynb")))
+    return [replace(each, hints=hints.opened(kept or {}, each.file[4:-6])) for each in found if each]
 
 
 def _read_exercise(path: Path) -> ExerciseCopy | None:
@@ -247,6 +255,8 @@ def _exercise_line(exercises: Sequence[ExerciseCopy]) -> str:
 
 def _exercise_link(exercise: ExerciseCopy) -> str:
     mark = " ✓" if exercise.passed else " …" if exercise.tried else ""
+    if exercise.hints:
+        mark += " " + _("(hints: {n})").format(n=exercise.hints)
     return f"[{exercise.file[:3]}]({EXERCISES}/{exercise.file}){mark}"
 
 

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from courselib.exercises import arithmetic, memory, messages, programs, sampling, settings, streams, words
+from courselib.exercises import (
+    arithmetic,
+    memory,
+    messages,
+    programs,
+    sampling,
+    scheduling,
+    settings,
+    streams,
+    texts,
+    words,
+)
 from courselib.exercises.judge import Exercise
 
 
 def exercises() -> dict[str, Exercise]:
     """Every exercise's judge, by its name."""
-    rooms = (sampling, arithmetic, memory, streams, messages, programs, settings, words)
+    rooms = (sampling, arithmetic, memory, scheduling, streams, texts, messages, programs, settings, words)
     return {each.name: each for room in rooms for each in room.EXERCISES}

@@ -12,20 +12,23 @@ from courselib.exercises import catalogue, rigs
 from courselib.exercises.judge import Arguments, Exercise
 from courselib.exercises.rules import Rules
 from courselib.i18n import _
+from courselib.questions.hints import opened_here
 
 
 class Passed:
     """A right answer, or one that a person can grade; its text says so."""
 
-    def __init__(self, name: str, calls: int, *, by_hand: bool = False) -> None:
-        self.name, self.calls, self.by_hand = name, calls, by_hand
+    def __init__(self, name: str, calls: int, *, by_hand: bool = False, hints: int = 0) -> None:
+        self.name, self.calls, self.by_hand, self.hints = name, calls, by_hand, hints
 
     def __repr__(self) -> str:
         if self.by_hand:
-            return _("{name}: written. A person gives the points.").format(name=self.name)
-        if self.calls == 1:
-            return _("{name}: right.").format(name=self.name)
-        return _("{name}: right, in {n} calls.").format(name=self.name, n=self.calls)
+            text = _("{name}: written. A person gives the points.").format(name=self.name)
+        elif self.calls == 1:
+            text = _("{name}: right.").format(name=self.name)
+        else:
+            text = _("{name}: right, in {n} calls.").format(name=self.name, n=self.calls)
+        return f"{text} {_('Hints opened: {n}.').format(n=self.hints)}" if self.hints else text
 
 
 def check(name: str, answer: Callable[..., Any], *, key: str = "") -> Passed:
@@ -54,7 +57,7 @@ def check(name: str, answer: Callable[..., Any], *, key: str = "") -> Passed:
     if fault:
         where = _("Read: {where}.").format(where=_(exercise.read))
         raise CheckFailed(_("{name}: not yet.").format(name=name) + f"\n{fault}\n{where}")
-    return Passed(name, len(calls), by_hand=exercise.by_hand)
+    return Passed(name, len(calls), by_hand=exercise.by_hand, hints=opened_here(name))
 
 
 def seed_of(key: str) -> int:

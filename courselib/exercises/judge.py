@@ -66,13 +66,19 @@ class Exercise(ABC):
         """``fault``, after what concerns every exercise: the stub is still there, or a call did not end well."""
         if any(outcome.unfinished for outcome in outcomes):
             return _("Nothing is written yet: replace the line that raises NotImplementedError by your answer.")
-        for call, outcome in zip(calls, outcomes, strict=True):
+        for at, (call, outcome) in enumerate(zip(calls, outcomes, strict=True)):
             if outcome.stopped:
                 return f"{self.shown(call)}: {outcome.stopped}"
             if outcome.error:
-                text = _("{call} raised {error}")
-                return text.format(call=self.shown(call), error=outcome.error)
+                raised = _("{call} raised {error}").format(call=self.shown(call), error=outcome.error)
+                # Those after it were not made.
+                named = self.named(calls[: at + 1], outcomes[: at + 1])
+                return f"{named}\n{raised}" if named else raised
         return self.fault(calls, outcomes)
+
+    def named(self, calls: Sequence[Arguments], outcomes: Sequence[Outcome]) -> str:  # noqa: ARG002 - for subclasses
+        """The classic mistake that gives these outcomes, in words; empty where none does."""
+        return ""
 
     def shown(self, call: Arguments) -> str:
         """A call as one would write it, cut where it is long."""
@@ -106,10 +112,15 @@ class Function(Exercise):
         at = wrong[0]
         text = _("{call} returned {value}; right is {right}.")
         found = text.format(call=self.shown(calls[at]), value=_short(outcomes[at].value), right=_short(expected[at]))
+        named = self.named(calls, outcomes)
+        return f"{named}\n{found}" if named else found
+
+    def named(self, calls: Sequence[Arguments], outcomes: Sequence[Outcome]) -> str:
+        """The first mistake that returns the same for every call, and raises the same kind of exception."""
         for mistake in self.mistakes:
-            if all(same(outcome.value, _tried(mistake, call)) for call, outcome in zip(calls, outcomes, strict=True)):
-                return f"{_(mistake.says)}\n{found}"
-        return found
+            if all(_alike(outcome, _tried(mistake, call)) for call, outcome in zip(calls, outcomes, strict=True)):
+                return _(mistake.says)
+        return ""
 
 
 @dataclass(frozen=True)
@@ -193,6 +204,13 @@ def _fits(counts: Counter[int], shares: list[float]) -> bool:
         if abs(counts[token] - draws * share) > 5 * math.sqrt(draws * share * (1 - share)) + 1e-6:
             return False
     return True
+
+
+def _alike(outcome: Outcome, tried: Any) -> bool:
+    """Whether a mistake did the same as an answer; of an exception, its class is compared."""
+    if outcome.error or isinstance(tried, Exception):
+        return bool(outcome.error) and outcome.error.partition(":")[0] == type(tried).__name__
+    return same(outcome.value, tried)
 
 
 def _tried(mistake: Mistake, call: Arguments) -> Any:

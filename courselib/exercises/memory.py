@@ -107,6 +107,34 @@ def _tile_inputs(source: Random) -> list[Arguments]:
     return [([[1.0, 2.0], [3.0, 0.0]],), ([tile(), tile(), tile()],), (far,), (low,)]
 
 
+def merged(parts: list[list[Any]], *, fault: str = "") -> list[float]:
+    """The output of attention for one query, from tiles that each have ``[largest score, sum, weighted values]``."""
+    high = max(largest for largest, _total, _values in parts)
+    shrink = [1.0 if fault == "unscaled" else math.exp(largest - high) for largest, _total, _values in parts]
+    total = sum(factor * part[1] for factor, part in zip(shrink, parts, strict=True))
+    if fault == "sum only":
+        shrink = [1.0] * len(parts)
+    columns = zip(*(part[2] for part in parts), strict=True)
+    added = [sum(factor * each for factor, each in zip(shrink, column, strict=True)) for column in columns]
+    return added if fault == "undivided" else [each / total for each in added]
+
+
+def _mean_of_tiles(parts: list[list[Any]]) -> list[float]:
+    each = [[value / total for value in values] for _largest, total, values in parts]
+    return [sum(column) / len(parts) for column in zip(*each, strict=True)]
+
+
+def _part_inputs(source: Random) -> list[Arguments]:
+    def part(high: float) -> list[Any]:
+        scores = [high, *(high - source.uniform(0, 3) for _n in range(2))]
+        weights = [math.exp(score - high) for score in scores]
+        values = [[source.uniform(-1, 1) for _n in scores] for _column in range(2)]
+        return [high, sum(weights), [sum(map(float.__mul__, weights, column)) for column in values]]
+
+    # The largest score last, first, and so far above another tile's that its exponential alone would overflow.
+    return [([part(5.0), part(7.0)],), ([part(2.0), part(-1.0), part(1.5)],), ([part(-900.0), part(900.0)],)]
+
+
 EXERCISES: tuple[Exercise, ...] = (
     Function(
         "kv_bytes",
@@ -196,6 +224,31 @@ EXERCISES: tuple[Exercise, ...] = (
                 _sum_not_rescaled,
             ),
             Mistake(N_("Only the last tile is in the sum; the earlier ones are lost."), _last_tile_only),
+        ),
+    ),
+    Function(
+        "merge_tiles",
+        "merge(parts)",
+        READ_FLASH,
+        merged,
+        _part_inputs,
+        (
+            Mistake(
+                N_("The tiles are added as they are: their sums belong to different largest scores."),
+                lambda parts: merged(parts, fault="unscaled"),
+            ),
+            Mistake(
+                N_("The sums are rescaled and the weighted values are not: both belong to the tile's largest score."),
+                lambda parts: merged(parts, fault="sum only"),
+            ),
+            Mistake(
+                N_("The result is not divided by the sum."),
+                lambda parts: merged(parts, fault="undivided"),
+            ),
+            Mistake(
+                N_("Each tile counts the same; a tile with higher scores has more weight."),
+                _mean_of_tiles,
+            ),
         ),
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -60,8 +61,12 @@ def top_p_filter(probabilities: list[float], top_p: float) -> list[float]:
     return _kept(probabilities, nucleus(probabilities, top_p))
 
 
-def _below(probabilities: list[float], top_p: float) -> set[int]:
-    """The nucleus without the token that reaches ``top_p``, which most implementations that forget it do."""
+def _below(probabilities: list[float], top_p: float, *, empty: str = "") -> list[float]:
+    """The nucleus without the token that reaches ``top_p``.
+
+    Where that leaves no token, implementations keep one, return zeros (``empty="zeros"``), or divide by zero
+    (``"fails"``).
+    """
     kept: set[int] = set()
     total = 0.0
     for token in _ranked(probabilities):
@@ -69,7 +74,11 @@ def _below(probabilities: list[float], top_p: float) -> set[int]:
         if total > top_p:
             break
         kept.add(token)
-    return kept or {_ranked(probabilities)[0]}
+    if not kept and empty == "fails":
+        raise ZeroDivisionError
+    if not kept and not empty:
+        kept = {_ranked(probabilities)[0]}
+    return _kept(probabilities, kept)
 
 
 def _kept_with_equals(probabilities: list[float], top_p: float) -> list[float]:
@@ -216,9 +225,12 @@ EXERCISES: tuple[Exercise, ...] = (
                 N_("Off by one at the boundary: a sum that is exactly top_p is enough, and one more token was kept."),
                 lambda shares, top_p: _kept(shares, nucleus(shares, top_p, strict=True)),
             ),
-            Mistake(
-                N_("Off by one at the boundary: the token that reaches top_p belongs to the nucleus."),
-                lambda shares, top_p: _kept(shares, _below(shares, top_p)),
+            *(
+                Mistake(
+                    N_("Off by one at the boundary: the token that reaches top_p belongs to the nucleus."),
+                    partial(_below, empty=empty),
+                )
+                for empty in ("", "zeros", "fails")
             ),
             Mistake(
                 N_("Tokens with the same probability are kept or removed together; a smaller set is enough."),

@@ -11,7 +11,17 @@ from courselib.i18n import N_
 
 LEAST, MOST = 10, 40
 USERS = 2
-QUESTIONS = ("Answer only yes or no: is water wet?", "What is 1 + 1? Only the number.", "Say yes.", "Name one colour.")
+# Each is answered in under ten tokens where nothing forbids it (SmolLM2-135M, Q4_1, temperature 0).
+QUESTIONS = (
+    "Answer only yes or no: is water wet?",
+    "Answer only yes or no: is fire cold?",
+    "Is ice warm? Answer yes or no.",
+    "What is 1 + 1? Only the number.",
+    "What is 2 + 3? Only the number.",
+    "What is the capital of France? One word.",
+    "Say yes.",
+    "Name one day of the week.",
+)
 TOKENS = 2048
 # MiB: SmolLM2-135M with two users of so many tokens fits with f16, with q8_0, and with q4_0 only.
 BUDGETS = {"f16": 300, "q8_0": 240, "q4_0": 210}

@@ -7,7 +7,7 @@ A submission goes through five rooms, each a module:
 ``confined``   the cells run in a confined process (``sandbox`` with ``seccomp``, ``worker``), which is watched from
                outside (``family``); calls go in and values come out, as JSON
 ``grade``      the exercise's judge, outside, gives the verdict over the values; every result goes to a journal at once
-``results``    from the journal: scores, pages, what is graded by hand
+``results``    a journal; from it ``scores`` and ``pages`` are written, with the points that a person gave (``by_hand``)
 
 What a learner's code can reach holds nothing worth reaching: no judge, no solution, no other learner, no score.
 """

@@ -77,7 +77,8 @@ def _read(path: Path) -> Assignment:
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "courselib.check"
     )
     judge, function = ast.literal_eval(call.args[0]), ast.unparse(call.args[1])
-    title = re.search(r"^# (.+)$", source_of(notebook["cells"][0]), re.MULTILINE)
+    prose = "\n".join(source_of(cell) for cell in notebook["cells"] if cell["cell_type"] == "markdown")
+    title = re.search(r"^# (.+)$", prose, re.MULTILINE)
     about = notebook["metadata"]["courselib"]
     return Assignment(
         name=path.stem,

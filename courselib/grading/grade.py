@@ -89,12 +89,12 @@ class Grader:
         except Unreadable as error:
             return Result(*who, verdict=printable(str(error)))
         except Exception as error:  # noqa: BLE001 - one file must not end the run; it is told to the instructor
-            return Result(*who, verdict=_not_judged(), failed=_words(error))
+            return Result(*who, verdict=not_judged(), failed=_words(error))
         assignment, failed = found.assignment, ""
         try:
             verdict = self._verdict(found)
         except Exception as error:  # noqa: BLE001 - the same
-            verdict, failed = _not_judged(), _words(error)
+            verdict, failed = not_judged(), _words(error)
         points: float | None = 0 if verdict else assignment.points
         if assignment.judge.by_hand and points:
             points = None
@@ -160,7 +160,8 @@ class Grader:
             yield worker
 
 
-def _not_judged() -> str:
+def not_judged() -> str:
+    """What a learner reads where grading itself failed."""
     return _("It could not be judged. Your instructor sees that, too.")
 
 

@@ -160,16 +160,16 @@ def command(place: int, socket: Path | None, *, models: Path, rules: int, told: 
             words += ["--cap-add", f"CAP_{capability}"]
     if seccomp.program():
         words += ["--seccomp", str(rules)]
-    words += ["--info-fd", str(told), *_system(), *_python(), *_course()]
-    if models.is_dir():
-        words += [*_parents(models), "--ro-bind", str(models), str(models)]
-    words += ["--proc", "/proc", "--dev", "/dev"]
+    words += ["--info-fd", str(told), "--proc", "/proc", "--dev", "/dev"]
+    # Before what is bound, which may lie below one of them.
     for folder in WRITABLE:
         words += ["--size", str(WRITABLE_BYTES), "--perms", "1777", "--tmpfs", folder]
+    words += [*_system(), *_python(), *_course()]
+    if models.is_dir():
+        words += [*_parents(models), "--ro-bind", str(models), str(models)]
     if socket:
         words += ["--bind", str(socket), SOCKET]
-    paths = os.pathsep.join([COURSE, *map(str, _packages())])
-    for name, value in (_ENVIRONMENT | {"PYTHONPATH": paths, "COURSELIB_CACHE": str(models.parent)}).items():
+    for name, value in (_ENVIRONMENT | {"PYTHONPATH": COURSE, "COURSELIB_CACHE": str(models.parent)}).items():
         words += ["--setenv", name, value]
     # Else /dev has no limit of its size, and is the user's own where that is not root.
     words += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]  # noqa: S108 - as above
@@ -177,7 +177,8 @@ def command(place: int, socket: Path | None, *, models: Path, rules: int, told: 
         user = str(user_of(place))
         words += ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--bounding-set=-all"]
         words += ["--inh-caps=-all", "--ambient-caps=-all", "--no-new-privs"]
-    return [*words, sys.executable, "-B", WORKER]
+    # Without site, which takes a third of the time of a short answer: it runs what packages have left in .pth files.
+    return [*words, sys.executable, "-S", "-B", WORKER, *map(str, _packages())]
 
 
 @functools.cache
@@ -222,15 +223,16 @@ def _python() -> Iterator[str]:
             yield from (*_parents(folder), "--ro-bind", str(folder), str(folder))
         yield from _masks(PACKAGE) if PACKAGE.is_relative_to(folder) else ()
     for folder in _packages():
-        yield from (*_parents(folder), "--ro-bind", str(folder), str(folder))
-        yield from _masks(PACKAGE) if PACKAGE.is_relative_to(folder) else ()
+        # Outside of Python's own, as a user's.
+        if not any(folder.is_relative_to(each) for each in ("/usr", sys.base_prefix, sys.prefix)):
+            yield from (*_parents(folder), "--ro-bind", str(folder), str(folder))
+            yield from _masks(PACKAGE) if PACKAGE.is_relative_to(folder) else ()
 
 
 def _packages() -> list[Path]:
-    """Folders of packages outside of Python's own, as a user's: no other folder of Python's path, which may be any."""
-    own = ("/usr", sys.base_prefix, sys.prefix)
+    """Folders of packages, in Python's order: no other folder of its path, which may be any."""
     found = [Path(each) for each in sys.path if Path(each).name in ("site-packages", "dist-packages")]
-    return [each for each in found if each.is_dir() and not any(each.is_relative_to(folder) for folder in own)]
+    return [each for each in found if each.is_dir()]
 
 
 def _course() -> Iterator[str]:

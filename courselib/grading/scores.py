@@ -1,45 +1,52 @@
 """Scores as tables: one of our own, and those that Canvas and Moodle import.
 
-Sources: Canvas, "How do I import grades" (columns and the row with the points possible); Moodle, "Assignment settings",
-offline grading worksheet (an identifier ``Participant N``, the grade and its maximum).
+Sources, read in the code that imports them: Canvas, ``lib/gradebook_importer.rb`` (its columns up to Section, then one
+for each assignment, found by its title; the row with the points possible; learners by ID, else by name); Moodle,
+``mod/assign/feedback/offline`` (Identifier, Grade and "Last modified (grade)" must be there; the identifier ends with
+the participant's number; a row without a grade changes nothing).
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
-from courselib.grading.assignment import Assignment
-from courselib.grading.results import Result
+from courselib.grading.book import Book, Learner, points
+from courselib.grading.printable import printable_name
 
 SCORES, CANVAS, MOODLE = "scores.csv", "canvas.csv", "moodle.csv"
 TITLE = "courselib"
 # With one of these at its beginning, a cell is a formula for a spreadsheet (OWASP, CSV injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
-def tables(results: Iterable[Result], assignments: Mapping[str, Assignment]) -> dict[str, str]:
-    """The tables, by file name. Points that a person has yet to give are left open, and are in no total."""
-    of_learner: dict[tuple[str, str], dict[str, Result]] = {}
-    for each in results:
-        of_learner.setdefault((each.learner, each.platform_id), {})[each.exercise or each.path] = each
-    names, most = list(assignments), sum(each.points for each in assignments.values())
+def tables(book: Book) -> dict[str, str]:
+    """The tables, by file name.
+
+    Points that a person has yet to give are left open. They are in no total of our own table; the platforms get no
+    total for such a learner, so that no sum is published that will change.
+    """
+    names, most = list(book.assignments), points(book.most)
     scores = [["learner", "platform_id", *names, "total", "of"]]
     canvas = [["Student", "ID", "SIS User ID", "SIS Login ID", "Section", TITLE]]
-    canvas.append(["    Points Possible", "", "", "", "", _number(most)])
-    moodle = [["Identifier", "Full name", "Grade", "Maximum Grade"]]
-    for (learner, number), of in sorted(of_learner.items()):
-        points = [of[name].points if name in of else 0 for name in names]
-        total = _number(sum(filter(None, points)))
-        scores.append([learner, number, *map(_number, points), total, _number(most)])
-        canvas.append([learner, number, "", "", "", total])
-        moodle.append([f"Participant {number}" if number else "", learner, total, _number(most)])
+    canvas.append(["    Points Possible", "", "", "", "", most])
+    moodle = [["Identifier", "Full name", "Grade", "Maximum Grade", "Last modified (grade)"]]
+    for each in book.learners:
+        who, number, total = each.name, each.platform_id, points(each.total)
+        final = "" if each.waits else total
+        scores.append([who, number, *(_points(each, name) for name in names), total, most])
+        canvas.append([who, number, "", "", "", final])
+        moodle.append([f"Participant {number}" if number else "", who, final, most, ""])
     return {SCORES: _csv(scores), CANVAS: _csv(canvas), MOODLE: _csv(moodle)}
 
 
-def _number(points: float | None) -> str:
-    return "" if points is None else f"{points:g}"
+def _points(learner: Learner, exercise: str) -> str:
+    """What a learner has for an exercise: nothing yet, if a person has to give it, and 0 without an answer."""
+    result = learner.results.get(exercise)
+    if result is None:
+        return points(0)
+    return "" if result.points is None else points(result.points)
 
 
 def _csv(rows: Sequence[Sequence[str]]) -> str:
@@ -49,4 +56,6 @@ def _csv(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+    text = printable_name(cell)
+    # Spreadsheets strip spaces, and only then look for a formula.
+    return f"'{text}" if cell.lstrip(" ").startswith(_FORMULA) else text

@@ -1,5 +1,7 @@
 """What runs a learner's code, inside the confinement. Run as a script: jobs by the line on stdin, answers on stdout.
 
+Arguments are folders of packages: confined, Python runs without ``site``, which adds them elsewhere.
+
 First a job comes: the cells, the name of the function, limits, and how to reach outside. It is answered by
 ``{"ready": true}``, ``{"unfinished": true}`` or ``{"failed": words}``. Then lists of calls, each answered by a line for
 each call that was made. Nothing here knows what is right, and the learner's code may say whatever it likes on these
@@ -27,6 +29,7 @@ TURN = 65_536
 
 def main() -> None:
     """Answer a job and its calls until there are no more."""
+    sys.path += sys.argv[1:]
     lines, said = os.fdopen(os.dup(0), encoding="utf-8"), os.fdopen(os.dup(1), "w", encoding="utf-8")
     # What learners print goes nowhere: a print that fills a pipe would stop them.
     nothing = os.open(os.devnull, os.O_RDWR)

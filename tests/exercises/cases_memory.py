@@ -105,6 +105,23 @@ def last_tile(tiles):
     return [math.exp(x - high) / sum(math.exp(y - high) for y in tiles[-1]) for tile in tiles for x in tile]
 
 
+def attention(*, shift=True, values=True, divide=True):
+    """In logarithms, as numpy's ``logaddexp`` adds them, and the faults."""
+
+    def answer(parts):
+        largest = np.array([part[0] for part in parts])
+        if not shift:
+            largest = np.zeros(len(parts))
+        logs = largest + np.log([part[1] for part in parts])
+        whole = np.logaddexp.reduce(logs)
+        # In units of the whole sum.
+        scale = np.exp(largest - whole) if values else np.full(len(parts), np.exp(largest.max() - whole))
+        output = scale @ np.array([part[2] for part in parts])
+        return output if divide else output * np.exp(whole - largest.max())
+
+    return answer
+
+
 CASES = {
     "kv_bytes": Case(
         kv,
@@ -142,6 +159,15 @@ CASES = {
             (last_tile, "Only the last tile"),
             (highest_of(-1), "[280.0, 270.0]]) raised OverflowError"),
             (highest_from_zero, "ZeroDivisionError"),
+        ),
+    ),
+    "merge_tiles": Case(
+        attention(),
+        (
+            (attention(shift=False), "added as they are"),
+            (attention(values=False), "weighted values are not"),
+            (attention(divide=False), "not divided by the sum"),
+            (lambda parts: np.mean([np.array(v) / t for _m, t, v in parts], axis=0), "counts the same"),
         ),
     ),
 }

@@ -53,6 +53,17 @@ def nucleus(condition, *, renormalise=True):
     return answer
 
 
+def nucleus_empty(probabilities, top_p):
+    """May keep no token, and divides by the sum of those it keeps."""
+    kept, total = set(), 0.0
+    for token in sorted(range(len(probabilities)), key=lambda token: -probabilities[token]):
+        if total + probabilities[token] > top_p:
+            break
+        kept.add(token)
+        total += probabilities[token]
+    return [(p if token in kept else 0) / total for token, p in enumerate(probabilities)]
+
+
 def nucleus_by_value(probabilities, top_p):
     kept = []
     for share in sorted(probabilities, reverse=True):
@@ -168,6 +179,7 @@ CASES = {
             (nucleus(lambda total, p, top_p: total - p < top_p, renormalise=False), "not renormalised"),
             (nucleus(lambda total, p, top_p: total - p <= top_p), "one more token was kept"),
             (nucleus(lambda total, p, top_p: total <= top_p), "belongs to the nucleus"),
+            (nucleus_empty, "belongs to the nucleus.\ntop_p_filter("),
             (nucleus_by_value, "kept or removed together"),
             (nucleus_unsorted, "not the most likely ones"),
         ),

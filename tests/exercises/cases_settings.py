@@ -32,6 +32,7 @@ CASES = {
     "two_users": Case(
         planned(kv_unified=True, parallel=3),
         (
+            (lambda _budget, _tokens: {"settings": None, "mib": None}, "must be a dictionary"),
             (planned(parallel=1), "has to wait"),
             (planned(context=2048), "less than it needs"),
             (planned(mib=400), "more than the budget"),

@@ -12,6 +12,8 @@ from tests.notebooks.nbval import NOTEBOOKS
 
 MIN_QUESTIONS, HEADING, NEXT_HEADING = 5, "## Check yourself", "## What you have done"
 ROOT = NOTEBOOKS.parent
+# Its readers ask the questions.
+FOR_INSTRUCTORS = "70_instructors"
 each_lesson = pytest.mark.parametrize("path", sorted((ROOT / "lessons").glob("*.md")), ids=lambda path: path.stem)
 
 
@@ -43,7 +45,7 @@ def open_predictions(found: list[Block]) -> int:
 
 @each_lesson
 def test_a_lesson_ends_with_questions(path):
-    assert number_of_questions(blocks(path)) >= MIN_QUESTIONS
+    assert number_of_questions(blocks(path)) >= MIN_QUESTIONS or path.stem == FOR_INSTRUCTORS
 
 
 @each_lesson
