@@ -10,6 +10,7 @@ import click
 from courselib import __version__
 from courselib.cli.build import build
 from courselib.cli.exercise import exercise
+from courselib.cli.grade import grade
 from courselib.cli.install import install
 from courselib.cli.lab import lab
 from courselib.cli.llama_server import llama_server
@@ -68,7 +69,7 @@ def doctor(as_json: bool) -> None:
         sys.exit(FAILED)
 
 
-for command in (install, lab, models, llama_server, build, serve, exercise):
+for command in (install, lab, models, llama_server, build, serve, exercise, grade):
     main.add_command(command)
 
 if __name__ == "__main__":

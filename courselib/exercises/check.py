@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from courselib.calls import Outcome, filled, outcomes
 from courselib.errors import CheckFailed, SettingsError
 from courselib.exercises import catalogue, rigs
-from courselib.exercises.judge import Arguments, Exercise, Outcome
+from courselib.exercises.judge import Arguments, Exercise
 from courselib.exercises.rules import Rules
 from courselib.i18n import _
 
@@ -66,30 +66,5 @@ def made(exercise: Exercise, answer: Callable[..., Any], calls: Sequence[Argumen
     """Make an exercise's calls, against the server that it asks for, if it asks for one."""
     if isinstance(exercise, Rules) and exercise.records:
         with rigs.recording(answer) as recorded:
-            return outcomes(recorded, calls)
-    return outcomes(answer, calls)
-
-
-def outcomes(answer: Callable[..., Any], calls: Sequence[Arguments]) -> list[Outcome]:
-    """Make the calls, up to the first that fails; the rest are given the same outcome."""
-    done: list[Outcome] = []
-    for call in calls:
-        try:
-            done.append(Outcome(plain(answer(*copy.deepcopy(call)))))
-        except NotImplementedError:
-            return [Outcome(unfinished=True)] * len(calls)
-        except Exception as error:  # noqa: BLE001 - it is the learner's code: whatever it raises is told to them
-            failed = Outcome(error=f"{type(error).__name__}: {error}")
-            return [*done, *[failed] * (len(calls) - len(done))]
-    return done
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON would hold it: arrays as lists, numpy's numbers as Python's."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
-    if isinstance(value, dict):
-        return {key: plain(each) for key, each in value.items()}
-    return value
+            return filled(list(outcomes(recorded, calls)), len(calls))
+    return filled(list(outcomes(answer, calls)), len(calls))

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from courselib.calls import Outcome
 from courselib.i18n import _
 
 Arguments = tuple[Any, ...]
@@ -22,21 +23,6 @@ TOLERANCE = 1e-6
 LONGEST = 160
 # Calls of a sampler that are made twice.
 REPEATED = 50
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one call gave.
-
-    Args:
-        value: as JSON would hold it.
-        error: the exception's name and words; empty where there was none.
-        unfinished: whether the answer is still the stub.
-    """
-
-    value: Any = None
-    error: str = ""
-    unfinished: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,10 +63,12 @@ class Exercise(ABC):
         """What is wrong, in words for the learner; empty where nothing is."""
 
     def verdict(self, calls: Sequence[Arguments], outcomes: Sequence[Outcome]) -> str:
-        """``fault``, after what concerns every exercise: the stub is still there, or a call raised an exception."""
+        """``fault``, after what concerns every exercise: the stub is still there, or a call did not end well."""
         if any(outcome.unfinished for outcome in outcomes):
             return _("Nothing is written yet: replace the line that raises NotImplementedError by your answer.")
         for call, outcome in zip(calls, outcomes, strict=True):
+            if outcome.stopped:
+                return f"{self.shown(call)}: {outcome.stopped}"
             if outcome.error:
                 text = _("{call} raised {error}")
                 return text.format(call=self.shown(call), error=outcome.error)
@@ -187,7 +175,10 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, int | float) and isinstance(other, int | float):
-        return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=1e-9)
+        try:
+            return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=1e-9)
+        except OverflowError:  # a whole number that no float holds
+            return one == other
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return len(one) == len(other) and all(map(same, one, other))
     if isinstance(one, dict) and isinstance(other, dict):

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from courselib.exercises.judge import Arguments, Exercise, Outcome
+from courselib.calls import Outcome
+from courselib.exercises.judge import Arguments, Exercise
 from courselib.i18n import _
 
 Broken = Callable[..., bool]
