@@ -31,6 +31,14 @@ install_chromium() {
   fi
 }
 
+install_bubblewrap() {
+  if command -v bwrap >/dev/null; then return; fi
+  if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+    echo "Installing bubblewrap for the tests of grading…"
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends bubblewrap >/dev/null
+  fi
+}
+
 # TGI's older client wants a huggingface_hub that the course is too new for.
 install_text_generation() {
   local at=.venvs/text_generation
@@ -40,7 +48,12 @@ install_text_generation() {
   touch $at/complete
 }
 
-begin install_chromium
+install_programs() { # one after the other, since apt-get locks its lists
+  install_bubblewrap
+  install_chromium
+}
+
+begin install_programs
 if [ "${CI:-}" = true ]; then
   begin .venv/bin/courselib install vllm
   begin .venv/bin/python -m tests.gemma

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from courselib import cgroup, machine
 from courselib.errors import CourseError, EngineMissing
+from courselib.grading import sandbox
 from courselib.i18n import N_, _, ngettext
 from courselib.notebook import place
 
@@ -58,7 +59,7 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Look at everything once."""
-    return [*_machine(), *_accelerators(), *_engines(), *_models(), *_packages(), *_builders()]
+    return [*_machine(), *_accelerators(), *_engines(), *_models(), *_packages(), _bubblewrap(), *_builders()]
 
 
 def as_json(findings: list[Finding]) -> str:
@@ -144,6 +145,15 @@ def _accelerators() -> list[Finding]:
         "" if machine.version("docker") else _("For the course to fetch TGI's image: pip install 'courselib[tgi]'")
     )
     return [_gpu(), Finding("docker", State.ABSENT if docker in remedies else State.OK, _(docker), remedy)]
+
+
+def _bubblewrap() -> Finding:
+    try:
+        sandbox.require()
+    except EngineMissing as error:
+        text = _("missing, or it does not work here; only courselib grade needs it")
+        return Finding("bubblewrap", State.ABSENT, text, error.message)
+    return Finding("bubblewrap", State.OK, _("confines learners' code when you grade"))
 
 
 def _engines() -> list[Finding]:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
+import platform
 import selectors
-import signal
-import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from courselib.calls import Outcome, filled
-from courselib.grading import sandbox
+from courselib.errors import CourseError
+from courselib.grading import family, sandbox
 from courselib.i18n import _
 
 # The longest line that is read, and how deep its values may lie: what is beyond is no answer to any exercise.
@@ -36,6 +34,7 @@ class Limits:
         memory_bytes: of all its processes together.
         processes: threads count, too.
         file_bytes: of the largest file.
+        files: in its folders.
     """
 
     start_s: float = 20.0
@@ -44,6 +43,7 @@ class Limits:
     memory_bytes: int = 2**30
     processes: int = 64
     file_bytes: int = 32 * 2**20
+    files: int = 10_000
 
     def for_worker(self) -> dict[str, int]:
         """Limits that the worker puts on itself, by the system's names for them."""
@@ -103,19 +103,15 @@ class Confined:
             Unfinished: the answer is still the stub.
             Stopped: a cell raised an exception, or took more than it may.
         """
-        if self.is_unsafe:
-            command, environment = sandbox.bare_command()
-        else:
-            command, environment = sandbox.command(self.place, self.socket, models=self.models), {}
         self._until = time.monotonic() + self.limits.total_s
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE if not self.is_unsafe else subprocess.DEVNULL,
-            env=environment or os.environ,
-            start_new_session=True,
-        )
+        if self.is_unsafe:
+            self._cage = sandbox.start_bare()
+        else:
+            self._cage = sandbox.start(self.place, self.socket, models=self.models)
+        self._process = self._cage.process
+        self._over, self._why, self._has_spoken = threading.Event(), "", False
+        self._watching = threading.Thread(target=self._watch, daemon=True)
+        self._watching.start()
         try:
             self._begin()
         except BaseException:
@@ -129,9 +125,9 @@ class Confined:
 
     def call(self, calls: Sequence[Sequence[Any]]) -> list[Outcome]:
         """Make calls; those after one that fails are given its outcome."""
+        done: list[Outcome] = []
         try:
             self._send(list(calls))
-            done: list[Outcome] = []
             while len(done) < len(calls):
                 done.append(_outcome(self._line(self.limits.call_s)))
                 if done[-1].error or done[-1].unfinished:
@@ -143,8 +139,8 @@ class Confined:
     def _begin(self) -> None:
         relay = {"port": self.port, "path": sandbox.SOCKET if not self.is_unsafe else str(self.socket)}
         limits = self.limits.for_worker()
-        if self.is_unsafe:
-            # Counted over all processes of this user, the instructor's own among them.
+        if self.is_unsafe or _counts_all_processes():
+            # The instructor's own among them, so that this worker's are counted from outside alone.
             del limits["NPROC"]
         job = {"before": list(self.before), "own": list(self.own), "answer": self.answer, "function": self.function}
         self._send(job | {"limits": limits, "relay": relay if self.socket else None, "engine": self.engine})
@@ -160,7 +156,7 @@ class Confined:
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
             self._process.stdin.flush()
         except OSError as error:
-            raise Stopped(_ended()) from error
+            raise self._stopped() from error
 
     def _line(self, seconds: float) -> dict[str, Any]:
         """The next line of the worker, as a dictionary.
@@ -173,50 +169,69 @@ class Confined:
             if len(self._buffer) > LINE_BYTES:
                 raise Stopped(_("It returned more than a megabyte."))
             if time.monotonic() > until:
-                text = _("It took longer than {n:.0f} seconds and was stopped.")
-                raise Stopped(text.format(n=seconds if until < self._until else self.limits.total_s))
+                raise Stopped(_took(seconds if until < self._until else self.limits.total_s))
             self._buffer += self._read(until)
         line, _newline, self._buffer = self._buffer.partition(b"\n")
         return _parsed(line)
 
     def _read(self, until: float) -> bytes:
-        """What the worker has said, waited for no longer than until its memory is to be looked at again."""
+        """What the worker has said by then; empty where that is nothing."""
         assert self._process.stdout
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
-            if selector.select(max(0.0, min(LOOK_S, until - time.monotonic()))):
+            if selector.select(max(0.0, until - time.monotonic())):
                 data = os.read(self._process.stdout.fileno(), LINE_BYTES)
                 if not data:
-                    raise Stopped(_ended())
+                    raise self._stopped()
+                self._has_spoken = True
                 return data
-        if _resident(self._process.pid) > self.limits.memory_bytes:
-            text = _("It took more than {n} MiB of memory and was stopped.")
-            raise Stopped(text.format(n=self.limits.memory_bytes // 2**20))
         return b""
 
+    def _watch(self) -> None:
+        """Stop the worker where it takes more than it may, whatever it does and whoever waits for it meanwhile."""
+        limits = self.limits
+        while not self._over.wait(LOOK_S):
+            memory, tasks = family.taken(self._process.pid)
+            if memory > limits.memory_bytes:
+                text = _("It took more than {n} MiB of memory and was stopped.")
+                self._why = text.format(n=limits.memory_bytes // 2**20)
+            elif tasks > limits.processes + family.CONFINING:
+                self._why = _("It started more than {n} processes and was stopped.").format(n=limits.processes)
+            elif self._cage.files() > limits.files:
+                self._why = _("It made more than {n} files and was stopped.").format(n=limits.files)
+            elif time.monotonic() > self._until:
+                self._why = _took(limits.total_s)
+            if self._why:
+                self._cage.kill()
+                return
+
+    def _stopped(self) -> Exception:
+        """Why nothing more comes from the worker."""
+        self._over.set()
+        self._watching.join()
+        if self._why or self._has_spoken:
+            return Stopped(self._why or _("Your code ended the program that called it."))
+        assert self._process.stderr
+        os.set_blocking(self._process.stderr.fileno(), False)
+        told = (self._process.stderr.read() or b"").decode(errors="replace").strip()
+        if told:
+            return CourseError(_("A worker could not be started; its own words are below."), details=told[-2000:])
+        return Stopped(_("Your code ended the program that called it."))
+
     def _end(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-            if stream:
-                with contextlib.suppress(OSError):
-                    stream.close()
-        self._process.wait()
+        self._over.set()
+        self._watching.join()
+        self._cage.end()
 
 
-def _ended() -> str:
-    return _("Your code ended the program that called it.")
+def _took(seconds: float) -> str:
+    return _("It took longer than {n:.0f} seconds and was stopped.").format(n=seconds)
 
 
-def _resident(pid: int) -> int:
-    """Bytes of memory of a process and of all that it has started."""
-    total = 0
-    with contextlib.suppress(psutil.Error):
-        process = psutil.Process(pid)
-        for each in (process, *process.children(recursive=True)):
-            with contextlib.suppress(psutil.Error):
-                total += each.memory_info().rss
-    return total
+def _counts_all_processes() -> bool:
+    """Whether Linux counts a user's processes of all namespaces together, as it did up to 5.13."""
+    version = tuple(int(part) for part in platform.release().split(".")[:2] if part.isdigit())
+    return os.geteuid() != 0 and version < (5, 14)
 
 
 def _parsed(line: bytes) -> dict[str, Any]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from courselib.calls import Outcome
-from courselib.errors import CourseError
+from courselib.calls import Outcome, filled
+from courselib.errors import CourseError, SettingsError
 from courselib.exercises.check import seed_of
 from courselib.exercises.judge import Arguments
 from courselib.exercises.rigs import KEY
@@ -21,6 +21,7 @@ from courselib.grading.assignment import Assignment
 from courselib.grading.confined import Confined, Limits, Stopped, Unfinished
 from courselib.grading.engines import Engines
 from courselib.grading.measures import MEASURES, Measure
+from courselib.grading.printable import printable
 from courselib.grading.results import Result
 from courselib.i18n import _
 
@@ -66,12 +67,13 @@ class Grader:
     limits: Limits = field(default_factory=Limits)
     is_unsafe: bool = False
     engines: Engines = field(default_factory=Engines)
+    _waited: float = field(default=0.0, init=False)
 
-    def learner(self, learner: str, platform_id: str, files: Sequence[Handed]) -> Iterator[Result]:
-        """Results of one learner's files, in their order."""
+    def learner(self, learner: str, platform_id: str, files: Iterable[Handed]) -> Iterator[Result]:
+        """Results of one learner's files, in their order; each is asked for when it is graded."""
         until = time.monotonic() + LEARNER_S
         for file in files:
-            if time.monotonic() > until:
+            if time.monotonic() - self._waited > until:
                 text = _("It was not run: this learner's answers together took more than {n:.0f} minutes.")
                 result = Result(learner, platform_id, file.path, verdict=text.format(n=LEARNER_S / 60))
             else:
@@ -85,20 +87,19 @@ class Grader:
         try:
             found = answer.find(file.data, file.file, self.assignments)
         except Unreadable as error:
-            return Result(*who, verdict=str(error))
+            return Result(*who, verdict=printable(str(error)))
+        except Exception as error:  # noqa: BLE001 - one file must not end the run; it is told to the instructor
+            return Result(*who, verdict=_not_judged(), failed=_words(error))
         assignment, failed = found.assignment, ""
         try:
             verdict = self._verdict(found)
-        except CourseError as error:
-            verdict, failed = "", f"{error}\n{error.details}".strip()
-        except Exception as error:  # noqa: BLE001 - one answer must not end the run; it is told to the instructor
-            verdict, failed = "", f"{type(error).__name__}: {error}"
-        points: float | None = 0 if verdict or failed else assignment.points
+        except Exception as error:  # noqa: BLE001 - the same
+            verdict, failed = _not_judged(), _words(error)
+        points: float | None = 0 if verdict else assignment.points
         if assignment.judge.by_hand and points:
             points = None
-        if failed:
-            verdict = _("It could not be judged. Your instructor sees that, too.")
-        return Result(*who, assignment.name, points, assignment.points, verdict, found.notes, found.source, failed)
+        texts = (tuple(map(printable, found.notes)), printable(found.source), failed)
+        return Result(*who, assignment.name, points, assignment.points, printable(verdict), *texts)
 
     def _verdict(self, found: Answer) -> str:
         judge = found.assignment.judge
@@ -115,18 +116,28 @@ class Grader:
         judge = found.assignment.judge
         if isinstance(judge, Rules) and judge.records:
             with outside.recorder() as (path, requests), self._confined(found, path) as worker:
-                return [_recorded(worker, requests, call) for call in calls]
+                return _recorded(worker, requests, calls)
         measure = MEASURES.get(judge.name)
         if measure is None:
             with self._confined(found) as worker:
                 return worker.call(calls)
+        arguments = [measure.arguments(*call) for call in calls]
         if measure.engine is None:
             with self._confined(found, function=measure.function) as worker:
-                return [_measured(worker, measure, None, call) for call in calls]
-        with self.engines.server(measure.engine) as server, outside.relay(server.port) as path:
+                chosen = worker.call(arguments)
+            return _measured(measure, chosen, None, calls)
+        asked = time.monotonic()
+        with self.engines.server(measure.engine) as server:
+            # While it started, and while others used it, this learner took no time.
+            self._waited += time.monotonic() - asked
             engine = {"url": INSIDE, "key": server.key}
-            with self._confined(found, path, function=measure.function, engine=engine) as worker:
-                return [_measured(worker, measure, server, call) for call in calls]
+            with (
+                outside.relay(server.port) as path,
+                self._confined(found, path, function=measure.function, engine=engine) as worker,
+            ):
+                chosen = worker.call(arguments)
+            # The worker has ended, so that none of its own requests is in the way.
+            return _measured(measure, chosen, server, calls)
 
     @contextmanager
     def _confined(
@@ -149,21 +160,40 @@ class Grader:
             yield worker
 
 
-def _recorded(worker: Confined, server: outside.UnixRecorder, call: Arguments) -> Outcome:
-    """One call of a function that sends requests: what it returned or raised, and what arrived."""
-    server.arrived.clear()
-    (outcome,) = worker.call([[INSIDE, KEY, *call]])
-    if outcome.unfinished or outcome.stopped:
-        return outcome
-    return Outcome({"returned": outcome.value, "raised": outcome.error, "arrived": list(server.arrived)})
+def _not_judged() -> str:
+    return _("It could not be judged. Your instructor sees that, too.")
 
 
-def _measured(worker: Confined, measure: Measure, server: Any, call: Arguments) -> Outcome:
-    """One call of a function that returns settings, and what was measured with them."""
-    (outcome,) = worker.call([measure.arguments(*call)])
-    if outcome.unfinished or outcome.stopped or outcome.error:
-        return outcome
-    try:
-        return Outcome(measure.value(outcome.value, server, *call))
-    except Exception as error:  # noqa: BLE001 - settings may be anything; what comes of them is told
-        return Outcome(error=f"{type(error).__name__}: {error}")
+def _words(error: Exception) -> str:
+    """An error for the instructor."""
+    if isinstance(error, CourseError):
+        return printable(f"{error}\n{error.details}".strip())
+    return printable(f"{type(error).__name__}: {error}")
+
+
+def _recorded(worker: Confined, server: outside.UnixRecorder, calls: Sequence[Arguments]) -> list[Outcome]:
+    """Calls of a function that sends requests: what each returned or raised, and what arrived."""
+    done: list[Outcome] = []
+    for call in calls:
+        server.forget()
+        (outcome,) = worker.call([[INSIDE, KEY, *call]])
+        if outcome.unfinished or outcome.stopped:
+            return filled([*done, outcome], len(calls))
+        done.append(Outcome({"returned": outcome.value, "raised": outcome.error, "arrived": list(server.arrived)}))
+    return done
+
+
+def _measured(measure: Measure, chosen: Sequence[Outcome], server: Any, calls: Sequence[Arguments]) -> list[Outcome]:
+    """What was measured with the settings that a function returned, up to the first that cannot be."""
+    done: list[Outcome] = []
+    for outcome, call in zip(chosen, calls, strict=True):
+        if not (outcome.unfinished or outcome.stopped or outcome.error):
+            try:
+                done.append(Outcome(measure.value(outcome.value, server, *call)))
+                continue
+            except SettingsError as error:
+                outcome = Outcome(stopped=str(error)[:500])
+            except Exception as error:  # noqa: BLE001 - settings may be anything; what comes of them is told
+                outcome = Outcome(error=f"{type(error).__name__}: {error}"[:500])
+        return filled([*done, outcome], len(calls))
+    return done

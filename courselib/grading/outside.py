@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import math
 import shutil
 import socket
 import socketserver
@@ -17,16 +19,48 @@ from courselib.exercises import rigs
 
 TURN = 65_536
 MOST_CONNECTIONS = 32
+# What is kept of a call's requests, together, and what may go to an engine; answers need a hundredth.
+MOST_KEPT, MOST_SENT = 4 * 2**20, 16 * 2**20
+
+
+class _Arrived(list[dict[str, Any]]):
+    """Requests, as long as they are not too large together; those after that are not kept."""
+
+    size = 0
+
+    def append(self, request: dict[str, Any]) -> None:
+        self.size += len(json.dumps(request))
+        if self.size <= MOST_KEPT:
+            super().append(request)
 
 
 class UnixRecorder(rigs.Recorder):
-    """The exercises' recorder of requests, at a Unix socket."""
+    """The exercises' recorder of requests, at a Unix socket; it serves so many connections at a time, and no more."""
 
     address_family = socket.AF_UNIX
 
     def __init__(self, path: Path) -> None:
         socketserver.TCPServer.__init__(self, str(path), rigs._Handler)  # type: ignore[arg-type]
-        self.arrived: list[dict[str, Any]] = []
+        self._places = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin with no request."""
+        self.arrived: list[dict[str, Any]] = _Arrived()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection in a thread of its own, as long as there are not too many."""
+        if self._places.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve a connection."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
 
     def server_bind(self) -> None:
         """Bind without asking for a host's name, which a Unix socket has none of."""
@@ -86,7 +120,7 @@ def _serve(inside: socket.socket, port: int, places: threading.BoundedSemaphore)
         with inside, socket.create_connection(("127.0.0.1", port)) as engine:
             back = threading.Thread(target=_pump, args=(engine, inside), daemon=True)
             back.start()
-            _pump(inside, engine)
+            _pump(inside, engine, MOST_SENT)
             back.join()
     except OSError:
         pass
@@ -94,10 +128,11 @@ def _serve(inside: socket.socket, port: int, places: threading.BoundedSemaphore)
         places.release()
 
 
-def _pump(source: socket.socket, target: socket.socket) -> None:
+def _pump(source: socket.socket, target: socket.socket, most: float = math.inf) -> None:
     with contextlib.suppress(OSError):
-        while data := source.recv(TURN):
+        while most > 0 and (data := source.recv(TURN)):
             target.sendall(data)
+            most -= len(data)
     for each, how in ((target, socket.SHUT_WR), (source, socket.SHUT_RD)):
         with contextlib.suppress(OSError):
             each.shutdown(how)

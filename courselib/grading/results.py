@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from courselib.errors import SettingsError
 from courselib.grading.assignment import Assignment
+from courselib.i18n import _
 from courselib.version import VERSION
 
 LOG = "log.jsonl"
@@ -87,10 +89,14 @@ class Journal:
     def _load(self) -> None:
         data = self._path.read_bytes()
         whole, newline, torn = data.rpartition(b"\n")
-        for line in whole.splitlines():
-            kept = json.loads(line)
-            name = kept.pop("identity")
-            self.results[name] = Result(**kept | {"notes": tuple(kept["notes"])})
+        for number, line in enumerate(whole.splitlines(), start=1):
+            try:
+                kept = json.loads(line)
+                name = kept.pop("identity")
+                self.results[name] = Result(**kept | {"notes": tuple(kept["notes"])})
+            except (ValueError, LookupError, TypeError, AttributeError) as error:
+                text = _("Line {n} of {path} is no result. Take the line out, or give another folder as --out.")
+                raise SettingsError(text.format(n=number, path=self._path)) from error
         if torn:
             # The run was broken off while it wrote this line: it is graded again.
             os.truncate(self._path, len(whole) + len(newline))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from courselib.grading.assignment import Assignment
-from courselib.grading.collect import Submission
+from courselib.grading.collect import CannotRead, Submission
 from courselib.grading.confined import Limits
 from courselib.grading.engines import Engines
 from courselib.grading.grade import Grader, Handed
@@ -49,26 +49,27 @@ def run(submissions: Sequence[Submission], plan: Plan, journal: Journal, *, jobs
         jobs: how many learners are graded at a time.
         told: called with how many files are done, and of how many.
     """
-    files = [(each, _read(each)) for each in submissions]
     of_course = tuple(plan.assignments.values())
-    names = [identity(file.data, each.learner, file.path, of_course, plan.key) for each, file in files]
+    # Read here, and once more when it is graded: all of them together may be more than the memory holds.
+    names = [identity(_read(each).data, each.learner, each.path, of_course, plan.key) for each in submissions]
     left: dict[tuple[str, str], list[int]] = {}
-    for at, (each, _file) in enumerate(files):
+    for at, each in enumerate(submissions):
         if names[at] not in journal.results:
             left.setdefault((each.learner, each.platform_id), []).append(at)
     places: queue.SimpleQueue[int] = queue.SimpleQueue()
     for place in range(jobs):
         places.put(place)
-    lock, done, engines = threading.Lock(), itertools.count(len(files) - sum(map(len, left.values())) + 1), Engines()
+    kept = len(submissions) - sum(map(len, left.values()))
+    lock, done, engines = threading.Lock(), itertools.count(kept + 1), Engines()
 
     def grade(who: tuple[str, str], ats: Sequence[int]) -> None:
         place = places.get()
         try:
             grader = Grader(plan.assignments, plan.key, plan.models, place, plan.limits, plan.is_unsafe, engines)
-            for at, result in zip(ats, grader.learner(*who, [files[at][1] for at in ats]), strict=True):
+            for at, result in zip(ats, grader.learner(*who, (_read(submissions[at]) for at in ats)), strict=True):
                 with lock:
                     journal.add(names[at], result)
-                    told(next(done), len(files))
+                    told(next(done), len(submissions))
         finally:
             places.put(place)
 
@@ -98,6 +99,6 @@ def _read(submission: Submission) -> Handed:
     if not problem:
         try:
             data = submission.read()
-        except Exception as error:  # noqa: BLE001 - a zip may be broken in many ways; its other files are graded
-            problem = f"{type(error).__name__}: {error}"
+        except CannotRead as error:
+            problem = str(error)
     return Handed(submission.path, submission.file, data, problem)
