@@ -3,11 +3,11 @@
 A model's shape comes from a file's header (``from_gguf``, ``from_config``) or from a table (``known_model``).
 ``llamacpp.estimate`` and ``vllm.estimate`` return what an engine takes for it, part by part, and where each figure
 comes from. Their other functions turn the question round: the longest context, the most sequences, the most layers on
-the GPU that fit into a budget. ``fit`` answers whether a server would start, and with which setting. All sizes are
-bytes; text for people has MiB and GiB.
+the GPU that fit into a budget. ``fit`` answers whether a server would start, and with which setting; ``offload`` what a
+model divided between GPU and CPU reads for each token. All sizes are bytes; text for people has MiB and GiB.
 """
 
-from courselib.memory import fit, llamacpp, tgi, vllm
+from courselib.memory import fit, llamacpp, offload, tgi, vllm
 from courselib.memory.estimate import Estimate, Part
 from courselib.memory.gguf import from_gguf
 from courselib.memory.hf_config import from_config
@@ -29,6 +29,7 @@ __all__ = [
     "known_model",
     "known_models",
     "llamacpp",
+    "offload",
     "size_text",
     "tgi",
     "vllm",

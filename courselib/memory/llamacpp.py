@@ -112,7 +112,7 @@ def kv_cache(model: Model, **settings: Any) -> int | None:
     round, each layer's in rows of the widest (llama-kv-cache.cpp, llama-kv-cache-iswa.cpp). Agrees with the engine's
     log lines to their last digit.
     """
-    return None if model.layers is None else sum(_kv_by_layer(model.layers, Settings(**settings)))
+    return None if model.layers is None else sum(kv_by_layer(model.layers, Settings(**settings)))
 
 
 def recurrent_state(model: Model, **settings: Any) -> int | None:
@@ -120,7 +120,8 @@ def recurrent_state(model: Model, **settings: Any) -> int | None:
     return None if model.layers is None else sum(_state_by_layer(model.layers, Settings(**settings)))
 
 
-def _kv_by_layer(layers: Sequence[Layer], settings: Settings) -> list[int]:
+def kv_by_layer(layers: Sequence[Layer], settings: Settings) -> list[int]:
+    """Bytes of keys and values of each layer."""
     widest = max((layer.values for layer in layers), default=0) if settings.flash_attn == "off" else 0
     return [_kv_of_layer(layer, settings, widest) for layer in layers]
 
@@ -145,15 +146,15 @@ def estimate(model: Model, **settings: Any) -> Estimate:
     The GPU's driver takes a few hundred MiB more.
     """
     chosen = Settings(**settings)
-    first_on_gpu = _first_on_gpu(model, chosen)
-    parts = [*_weight_parts(model, chosen, first_on_gpu)]
+    first = first_on_gpu(model, chosen)
+    parts = [*_weight_parts(model, chosen, first)]
     if model.layers is None:
         parts += [Part("kv_cache", None, "unknown"), Part("recurrent", None, "unknown")]
     else:
-        cache, states = _kv_by_layer(model.layers, chosen), _state_by_layer(model.layers, chosen)
-        parts.append(Part("kv_cache", sum(cache), "formula", sum(cache[first_on_gpu:])))
+        cache, states = kv_by_layer(model.layers, chosen), _state_by_layer(model.layers, chosen)
+        parts.append(Part("kv_cache", sum(cache), "formula", sum(cache[first:])))
         if model.has_state:
-            parts.append(Part("recurrent", sum(states), "formula", sum(states[first_on_gpu:])))
+            parts.append(Part("recurrent", sum(states), "formula", sum(states[first:])))
     output = chosen.parallel * model.vocabulary * LOGIT_BYTES
     compute = compute_bytes(model, chosen)
     parts += [
@@ -168,13 +169,13 @@ def _uses_gpu(settings: Settings) -> bool:
     return settings.gpu_layers != 0
 
 
-def _first_on_gpu(model: Model, settings: Settings) -> int:
-    """The first layer that is on the GPU; the number of layers where none is."""
+def first_on_gpu(model: Model, settings: Settings) -> int:
+    """The first layer on the GPU, from 0; the number of layers where none is there (llama-model.cpp, load_tensors)."""
     layers = len(model.layers or (model.weights.layers if model.weights else ()))
     return 0 if settings.gpu_layers is None else min(layers, max(0, layers + 1 - settings.gpu_layers))
 
 
-def _weight_parts(model: Model, settings: Settings, first_on_gpu: int) -> list[Part]:
+def _weight_parts(model: Model, settings: Settings, first: int) -> list[Part]:
     weights = model.weights
     if weights is None:
         return [Part("weights", None, "unknown")]
@@ -184,7 +185,7 @@ def _weight_parts(model: Model, settings: Settings, first_on_gpu: int) -> list[P
         return [Part("weights", weights.total, "header"), *extra]
     # A model without an output matrix of its own has its table of embeddings once more on the GPU.
     again = weights.embedding if weights.tied else 0
-    on_gpu = sum(weights.layers[first_on_gpu:]) + weights.output + again
+    on_gpu = sum(weights.layers[first:]) + weights.output + again
     return [Part("weights", weights.total + again, "header", on_gpu)]
 
 
@@ -227,4 +228,4 @@ def most_gpu_layers(model: Model, budget: int, **settings: Any) -> int | None:
 def cache_bytes(model: Model, settings: Settings) -> int:
     """Bytes of KV cache and recurrent states together; the model's layers are known."""
     layers = model.layers or ()
-    return sum(_kv_by_layer(layers, settings)) + sum(_state_by_layer(layers, settings))
+    return sum(kv_by_layer(layers, settings)) + sum(_state_by_layer(layers, settings))

@@ -37,7 +37,7 @@ PANELS = {
     Stops: "25_stops.json",
 }
 # Panels that start servers themselves have tests of their own.
-LAUNCHING = {Memory: "30_memory.json"}
+LAUNCHING = {Memory: ("30_memory.json", "35_memory_settings.json")}
 POINTS = tuple(Point(value, 1, value / 4, 0.5, 0.0, -1.5, loops=False) for value in (0.0, 0.25, 2.0))
 
 
@@ -63,7 +63,9 @@ def opened(kind, **more):
 
 
 def test_all_recordings_of_the_course_are_opened_here():
-    assert sorted([*PANELS.values(), *LAUNCHING.values()]) == sorted(path.name for path in OURS.iterdir())
+    assert sorted([*PANELS.values(), *itertools.chain(*LAUNCHING.values())]) == sorted(
+        path.name for path in OURS.iterdir()
+    )
 
 
 def test_without_a_server_the_result_its_code_and_its_text_are_there(kind):
