@@ -117,6 +117,33 @@ def _prefix_inputs(source: Random) -> list[Arguments]:
     ]
 
 
+# Of llama.cpp's formats: numbers in a block, bytes of a block (ggml-common.h).
+BLOCKS = {"F16": (1, 2), "Q8_0": (32, 34), "Q5_0": (32, 22), "Q6_K": (256, 210), "Q4_K": (256, 144)}
+
+
+def bits_per_weight(tensors: list[list[Any]]) -> float:
+    """Bits a number in tensors given by how many numbers they have, and their format."""
+    numbers = sum(int(count) for count, _kind in tensors)
+    return float(sum(count * _bits(kind) for count, kind in tensors) / numbers)
+
+
+def _bits(kind: str) -> float:
+    numbers, size = BLOCKS[kind]
+    return 8 * size / numbers
+
+
+def _named_bits(tensors: list[list[Any]]) -> float:
+    numbers = sum(int(count) for count, _kind in tensors)
+    return float(sum(count * int(kind[1:3].rstrip("_")) for count, kind in tensors) / numbers)
+
+
+def _tensor_inputs(source: Random) -> list[Arguments]:
+    def drawn() -> list[list[Any]]:
+        return [[256 * source.randint(1, 900), kind] for kind in source.sample(sorted(BLOCKS), 3)]
+
+    return [([[256, "Q8_0"]],), ([[2560, "Q4_K"], [256, "F16"]],), (drawn(),), (drawn(),)]
+
+
 EXERCISES: tuple[Exercise, ...] = (
     Function(
         "presence_frequency",
@@ -236,6 +263,21 @@ EXERCISES: tuple[Exercise, ...] = (
                 N_("Equal blocks after a different one are counted; their keys and values depend on all before them."),
                 _equal_places,
             ),
+        ),
+    ),
+    Function(
+        "bits_per_weight",
+        "bits_per_weight(tensors)",
+        N_("lesson 31, Quantisation"),
+        bits_per_weight,
+        _tensor_inputs,
+        (
+            Mistake(
+                N_("Each tensor counts the same; one with more numbers takes more of the file."),
+                lambda tensors: sum(_bits(kind) for _count, kind in tensors) / len(tensors),
+            ),
+            Mistake(N_("The scales are not counted: the name of a format leaves them out."), _named_bits),
+            Mistake(N_("These are bytes, not bits."), lambda tensors: bits_per_weight(tensors) / 8),
         ),
     ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from courselib.exercises import (
     arithmetic,
+    draws,
     memory,
     messages,
     programs,
@@ -19,5 +20,5 @@ from courselib.exercises.judge import Exercise
 
 def exercises() -> dict[str, Exercise]:
     """Every exercise's judge, by its name."""
-    rooms = (sampling, arithmetic, memory, scheduling, streams, texts, messages, programs, settings, words)
+    rooms = (sampling, draws, arithmetic, memory, scheduling, streams, texts, messages, programs, settings, words)
     return {each.name: each for room in rooms for each in room.EXERCISES}

@@ -55,6 +55,18 @@ def cached(*, size_of=lambda size: size, least=1, goes_on=False):
     return answer
 
 
+def mixed(bits, *, whole=8, weight=lambda n: n):
+    """With the bits of each format, and how much a tensor counts."""
+
+    def answer(tensors):
+        weights = [weight(count) for count, _kind in tensors]
+        return np.average([bits[kind] for _count, kind in tensors], weights=weights) * whole / 8
+
+    return answer
+
+
+BITS = {"F16": 16, "Q8_0": 8.5, "Q5_0": 5.5, "Q6_K": 6.5625, "Q4_K": 4.5}
+
 CASES = {
     "presence_frequency": Case(
         penalties(),
@@ -102,6 +114,14 @@ CASES = {
             (cached(size_of=lambda _size: 1), "Single tokens"),
             (cached(least=0), "last token must be computed"),
             (cached(goes_on=True), "depend on all before"),
+        ),
+    ),
+    "bits_per_weight": Case(
+        mixed(BITS),
+        (
+            (mixed(BITS, weight=lambda n: 1), "counts the same"),
+            (mixed({kind: int(bits) for kind, bits in BITS.items()}), "scales are not counted"),
+            (mixed(BITS, whole=1), "bytes, not bits"),
         ),
     ),
 }

@@ -162,6 +162,15 @@ def draw_unseeded():
     return lambda logits, temperature, top_p, _seed: draw_numpy(logits, temperature, top_p, source.getrandbits(32))
 
 
+def parted(token=lambda shares, u: np.searchsorted(np.cumsum(shares), u, side="right"), u_of=lambda us: us):
+    def answer(one, other, randoms):
+        draws = zip(one, other, u_of(randoms), strict=True)
+        found = [step for step, (a, b, u) in enumerate(draws) if token(a, u) != token(b, u)]
+        return found[0] if found else -1
+
+    return answer
+
+
 CASES = {
     "softmax": Case(
         softmax_numpy,
@@ -209,6 +218,14 @@ CASES = {
             (draw_from(draw_one_short), "Off by one"),
             (draw_without_sum, "No renormalisation"),
             (draw_unseeded(), "the seed does not decide"),
+        ),
+    ),
+    "first_difference": Case(
+        parted(),
+        (
+            (parted(lambda shares, _u: shares), "mostly draw the same"),
+            (parted(lambda shares, _u: np.argmax(shares)), "nothing is drawn"),
+            (parted(u_of=lambda us: us[:1] * len(us)), "each step has its own"),
         ),
     ),
 }
