@@ -97,7 +97,7 @@ FACTS = (
         TGI, 1, N_("Ready for NVIDIA GPUs of compute capability 8.0 or more; a T4 is not covered."),
         "tgi-source", {"hardware": _NVIDIA}, changed=True,
     ),
-    Fact(LLAMA_CPP, 1, N_("It has its own kernels for NVIDIA GPUs."), "llama", {"hardware": _NVIDIA}),
+    Fact(LLAMA_CPP, 1, N_("It has its own compute kernels for NVIDIA GPUs."), "llama", {"hardware": _NVIDIA}),
     Fact(
         VLLM, 1, N_("Several GPUs share each layer (tensor parallelism), on several machines if need be."),
         "vllm-scaling", {"hardware": ("gpus",)},
@@ -172,18 +172,18 @@ FACTS = (
         VLLM, 1, N_("It replaces OpenAI's API without changes, chat and completions."), "vllm-install",
         {"api": ("openai",)},
     ),
-    Fact(LLAMA_CPP, 1, N_("Its server has OpenAI's routes."), "llama-server", {"api": ("openai",)}),
+    Fact(LLAMA_CPP, 1, N_("Its server has OpenAI's endpoints."), "llama-server", {"api": ("openai",)}),
     Fact(
-        TGI, 0, N_("It has OpenAI's routes, but ignores n, takes no logit_bias, and has finish reasons of its own."),
+        TGI, 0, N_("It has OpenAI's endpoints, but ignores n, takes no logit_bias, and has finish reasons of its own."),
         "tgi-source", {"api": ("openai",)},
     ),
     Fact(TGI, 2, N_("Nothing else speaks TGI's own protocol (/generate) in full."), "tgi-source", {"api": ("tgi",)}),
     Fact(
-        VLLM, -1, N_("Clients of TGI's /generate must be rewritten for OpenAI's routes."), "vllm-install",
+        VLLM, -1, N_("Clients of TGI's /generate must be rewritten for OpenAI's endpoints."), "vllm-install",
         {"api": ("tgi",)},
     ),
     Fact(
-        LLAMA_CPP, -1, N_("Clients of TGI's /generate must be rewritten for OpenAI's routes."), "llama-server",
+        LLAMA_CPP, -1, N_("Clients of TGI's /generate must be rewritten for OpenAI's endpoints."), "llama-server",
         {"api": ("tgi",)},
     ),
     Fact(

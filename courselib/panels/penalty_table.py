@@ -101,7 +101,7 @@ def pair_still(pair: Pair, settings: tuple[Controls, Controls], prompt: str, cap
         caption: what it shows, and where its numbers come from.
     """
     rows = [(escape(_("penalties")), *(escape(_given(each)) for each in settings))]
-    rows.append((escape(_("answer; bold: said before")), *(_with_repeats(said) for said in pair.sides)))
+    rows.append((escape(_("answer; bold: repeated")), *(_with_repeats(said) for said in pair.sides)))
     measures = [said.measures(prompt) for said in pair.sides]
     for (name, first), (_name, second) in zip(*measures, strict=True):
         rows.append((escape(name), escape(first), escape(second)))
