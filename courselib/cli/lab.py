@@ -39,8 +39,12 @@ def find_course() -> tuple[Path, Path] | None:
     for folder in (here, *here.parents):
         if (folder / NOTEBOOKS).is_dir() and (folder / "lessons").is_dir():
             return folder / NOTEBOOKS, folder / copies.FOLDER
-    installed = Path(__file__).parents[2] / NOTEBOOKS
-    return (installed, here / copies.FOLDER) if installed.is_dir() else None
+    package = Path(__file__).parents[1]
+    # In a clone the notebooks lie beside the package, in a wheel within it.
+    for course in (package.parent, package / "course"):
+        if (course / NOTEBOOKS).is_dir():
+            return course / NOTEBOOKS, here / copies.FOLDER
+    return None
 
 
 def prepare() -> tuple[Path, str]:

@@ -50,6 +50,14 @@ def test_ten_settings_with_their_defaults_and_every_control(engine):
     assert "{" not in re.sub(r"`[^`]*`", "", BLOCK.sub("", text))  # no mark is left, and no value's place
 
 
+@every_sheet
+def test_each_error_has_what_to_do(engine):
+    table = SHEETS[engine][1].partition("| error | what is wrong | what to do |\n")[2].partition("\n\n")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines()[1:]]
+    assert len(rows) == len(SHEETS[engine][0].engine.causes)
+    assert [row for row in rows if len(row) != 3 or not all(row)] == []
+
+
 def test_what_is_not_there_is_refused():
     sheet = cheats.SHEETS[0]
     for source, message in (

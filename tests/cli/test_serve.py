@@ -142,6 +142,21 @@ def test_llama_server_ends_in_the_background(ending, bundled_model_path, tmp_pat
         assert process.wait(60) == 0
 
 
+@pytest.mark.engine
+@posix
+@pytest.mark.parametrize("said", ["load_model", "listening"])
+def test_llama_server_ends_at_any_moment(said, bundled_model_path, tmp_path):
+    """Stopped while it loads, or just when it begins to serve, where llama.cpp itself would not end."""
+    for attempt in range(3):
+        log = tmp_path / f"log{attempt}"
+        arguments = ("llama-server", "-m", bundled_model_path, "-c", "256", "--port", "0")
+        with log.open("w") as output, started(*arguments, stderr=output) as process:
+            while said not in log.read_text():
+                assert process.poll() is None
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 0
+
+
 @pytest.fixture
 def bundled_model_path():
     return run("models", "get", "smollm2-135m").stdout.strip()

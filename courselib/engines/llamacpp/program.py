@@ -10,7 +10,6 @@ a crash of the engine must not take a notebook's kernel with it.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import sys
 import threading
@@ -106,17 +105,32 @@ def start(options: argparse.Namespace) -> object:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until stopped; returns the exit code."""
+    """Serve until stopped.
+
+    Returns:
+        1 if the server could not start. A stop ends the process here, with 0: llama.cpp (b11549), stopped in the moment
+        in which its loop begins, waits for the loop's end for good, and nothing is left to be saved.
+    """
     options = parser().parse_args(arguments)
+    servers, failures, failed = [], [], threading.Event()
+
+    def serve() -> None:
+        try:
+            servers.append(start(options))
+        except RuntimeError as error:
+            failures.append(error)
+            failed.set()
+
+    # In a thread of its own, so that a stop, which Python hands to the main thread, also ends the loading of a model.
+    threading.Thread(target=serve, daemon=True).start()
     try:
-        server = start(options)
-    except RuntimeError as error:
-        print(error, file=sys.stderr)
-        return 1
-    with contextlib.suppress(KeyboardInterrupt):
-        threading.Event().wait()
-    del server
-    return 0
+        failed.wait()
+    except KeyboardInterrupt:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+    print(failures[0], file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

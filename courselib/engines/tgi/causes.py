@@ -61,12 +61,12 @@ CAUSES = (
     Cause(
         r"(GatedRepoError|[Cc]annot access gated repo|Access to model .* is restricted)",
         ModelNotFound,
-        N_("The model is gated: accept its terms on its page, then pass token=…, or sign in with: hf auth login"),
+        N_("The model is gated; accept its terms on its page, then pass token=…, or sign in with: hf auth login"),
     ),
     Cause(
         r"(RepositoryNotFoundError|Repository Not Found)",
         ModelNotFound,
-        N_("There is no such repository on the hub, or it is private: check the name, or sign in with: hf auth login"),
+        N_("There is no such repository on the hub, or it is private; check the name, or sign in with: hf auth login"),
     ),
     Cause(
         r"(Max retries exceeded|Temporary failure in name resolution|LocalEntryNotFoundError|ConnectError)",
@@ -74,9 +74,9 @@ CAUSES = (
         N_("TGI cannot reach the hub; check the network, or give a model's folder on this machine."),
     ),
     Cause(
-        r"(Invalid argument|Argument validation error): (?P<words>[^\n]+)",
+        r"(Invalid argument|Argument validation error): (?P<words>[^\n]*[^\n.])",
         SettingsError,
-        N_("TGI refuses this: {words}"),
+        N_("TGI refuses a setting ({words}); change the setting that the message names."),
     ),
     Cause(
         r"error: (?P<words>(invalid value|unexpected argument)[^\n]+)",

@@ -50,7 +50,7 @@ CAUSES = (
     Cause(
         r"(?P<words>max_num_batched_tokens \(\d+\) (?:is smaller than|must be greater than)[^.]*)",
         SettingsError,
-        N_("vLLM reports: {words}. Raise max_num_batched_tokens."),
+        N_("vLLM reports: {words}; raise max_num_batched_tokens."),
     ),
     Cause(
         r"Bfloat16 is only supported on GPUs",
@@ -117,7 +117,7 @@ CAUSES = (
         r"Failed core proc\(s\): \{[^}]*: -9\b|died unexpectedly \(exit code: -9\)",
         OutOfMemory,
         N_(
-            "A process of vLLM was killed, most likely by the operating system because memory ran out: {limit}. Lower"
+            "A process of vLLM was killed, most likely by the operating system because memory ran out: {limit}; lower"
             " kv_cache_memory, use a smaller model, or stop other programs."
         ),
     ),
@@ -125,8 +125,8 @@ CAUSES = (
         r"Engine core initialization failed|WorkerProc initialization failed",
         EngineDied,
         N_(
-            "vLLM's engine could not start, and its log names no cause that this course knows. Perhaps memory ran out"
-            " ({limit}): try a smaller kv_cache_memory or model. The log is in the details."
+            "vLLM's engine could not start, and its log names no cause that this course knows; read the log in the"
+            " details. Perhaps memory ran out ({limit}): then lower kv_cache_memory, or use a smaller model."
         ),
     ),
 )

@@ -172,7 +172,7 @@ TGI = {
     "gated without a token": (
         "huggingface_hub.errors.GatedRepoError: 401 Client Error. Cannot access gated repo for url"
         " https://huggingface.co/api/models/owner/gated. Access to model owner/gated is restricted.",
-        errors.ModelNotFound, "gated: accept its terms .* token=",
+        errors.ModelNotFound, "gated; accept its terms .* token=",
     ),
     "no such repository": (
         "huggingface_hub.errors.RepositoryNotFoundError: 401 Client Error. Repository Not Found for url",

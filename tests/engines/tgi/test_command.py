@@ -1,6 +1,8 @@
 """The command is a pure function of the settings: one golden line for each setting."""
 
+import re
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +29,20 @@ def command(**settings):
 def test_whole_commands():
     assert command().line() == GOLDEN_DOCKER
     assert command(binary=LAUNCHER).line() == GOLDEN_LAUNCHER
+
+
+def test_the_lesson_shows_what_the_launcher_builds():
+    lesson = (Path(__file__).parents[3] / "lessons/12_tgi.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^docker run --rm .+?(?=^```)", lesson, re.DOTALL | re.MULTILINE)
+    words = shlex.split(shown.replace("\\\n", " "))
+    built = command(
+        model="HuggingFaceTB/SmolLM2-360M-Instruct",
+        max_input_tokens=3072,
+        max_total_tokens=4096,
+        max_batch_prefill_tokens=2048,
+        cuda_memory_fraction=0.5,
+    ).shown
+    assert words[words.index(IMAGE) :] == list(built)[built.index(IMAGE) :]
 
 
 @pytest.mark.parametrize("model", CATALOGUE, ids=lambda model: model.name)

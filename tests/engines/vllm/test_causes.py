@@ -32,7 +32,7 @@ RECORDED = {
         errors.SettingsError, "max_model_len is 16384, but this model was trained for 8192 tokens",
     ),
     "Value error, max_num_batched_tokens (4) must be greater than or equal to max_num_seqs (8). [type=value_error": (
-        errors.SettingsError, r"equal to max_num_seqs \(8\)\. Raise",
+        errors.SettingsError, r"equal to max_num_seqs \(8\); raise",
     ),
     "Value error, Model architectures ['NoSuchForCausalLM'] are not supported for now. Supported architectures:": (
         errors.EngineDied, r"architecture \['NoSuchForCausalLM'\]",
@@ -76,7 +76,7 @@ PROCESSES = {
         errors.OutOfMemory, "killed, most likely",
     ),
     "Engine core initialization failed. See root cause above. Failed core proc(s): {'EngineCore_DP0': 1}": (
-        errors.EngineDied, "names no cause that this course knows. Perhaps memory ran out",
+        errors.EngineDied, "names no cause that this course knows; read the log in the details. Perhaps memory ran out",
     ),
 }  # fmt: skip
 
