@@ -71,9 +71,7 @@ def test_any_stretch_as_long_as_window_and_gram_leaves_a_fingerprint():
         assert fingerprints(one).places.keys() & fingerprints(other).places.keys()
 
 
-@pytest.mark.parametrize(
-    "text", ["", "'", '"""', "def", "(" * 5_000, "\x00\ud800\u202e", "'" * 9999, "é = 1 # \n" * 9]
-)
+@pytest.mark.parametrize("text", ["", "'", '"""', "def", "(" * 5_000, "\x00\ud800\u202e", "'" * 9999, "é = 1 # \n" * 9])
 def test_any_text_has_fingerprints(text):
     assert alike([text, text]) == [] or len(text) > 80
 
