@@ -30,6 +30,7 @@ _WHERE = {
     "Penalties": "courselib.panels.penalties",
     "PenaltySweep": "courselib.panels.penalty_sweep",
     "Playground": "courselib.panels.playground",
+    "Quiz": "courselib.panels.quiz",
     "Stops": "courselib.panels.stops",
     "Walk": "courselib.panels.walk",
     "CourseError": "courselib.errors",
@@ -47,6 +48,7 @@ __all__ = [
     "Penalties",
     "PenaltySweep",
     "Playground",
+    "Quiz",
     "Server",
     "Stops",
     "Walk",
@@ -75,6 +77,7 @@ if TYPE_CHECKING:
     from courselib.panels.penalties import Penalties
     from courselib.panels.penalty_sweep import PenaltySweep
     from courselib.panels.playground import Playground
+    from courselib.panels.quiz import Quiz
     from courselib.panels.stops import Stops
     from courselib.panels.walk import Walk
 

@@ -13,12 +13,19 @@ from pathlib import Path
 _LOCALE = Path(__file__).parent / "locale"
 _DOMAIN = "courselib"
 _catalogue: _gettext.NullTranslations = _gettext.NullTranslations()
+_language = "en"
 
 
 def set_language(language: str) -> None:
     """Show messages in ``language`` (``"en"``, ``"zh_TW"``) from now on; an unknown one falls back to English."""
-    global _catalogue
+    global _catalogue, _language
+    _language = language
     _catalogue = _gettext.translation(_DOMAIN, localedir=_LOCALE, languages=[language], fallback=True)
+
+
+def language() -> str:
+    """The language that was set, whether anything is translated into it or not."""
+    return _language
 
 
 def _(message: str) -> str:

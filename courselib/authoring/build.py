@@ -32,8 +32,10 @@ from courselib.errors import LessonError
 from courselib.i18n import _
 from courselib.ipynb import without_outputs
 from courselib.memory import claims
+from courselib.questions.questions import to_json
 
 MAX_DIFF_LINES = 20
+QUESTIONS = "courselib/questions"
 FOLDERS = {"lesson": "notebooks", "exercise": "exercises", "solution": "solutions"}
 
 
@@ -199,9 +201,18 @@ class _Builder:
             # Never run, so it has no outputs to take over: the bytes are all of it.
             return self._write_or_compare(built, target, old)
         done = self._compare(built, target, old) if self.check else self._write(built, lesson, target, old)
+        if variant == "lesson" and (wrong := self._questions(built, lesson)):
+            raise LessonError("\n".join(wrong))
         # Written first: what was run must not be lost for a word of the prose.
         refuse([*timing.problems(lesson, built), *figures.measured_problems(lesson, built)])
         return done
+
+    def _questions(self, built: Built, lesson: Lesson) -> list[str]:
+        """Write or check what the package knows of a lesson's questions; says what is wrong."""
+        if not built.questions:
+            return []
+        page = f"{QUESTIONS}/{self.language}/{lesson.name}.json"
+        return _page(self.root, page, to_json(built.questions), lesson.path, self.check)
 
     def _neighbours(self, path: Path) -> Neighbours:
         files = sorted((self.root / "lessons").glob("*.md"))
@@ -226,7 +237,14 @@ class _Builder:
                 if path.stem not in names:
                     where = path.relative_to(self.root).as_posix()
                     problems.append(text.format(notebook=where, folder=folder, name=path.stem, source=source))
-        return problems
+        return [*problems, *self._orphaned_questions()]
+
+    def _orphaned_questions(self) -> Iterator[str]:
+        text = _("{where}: no lesson has these questions; remove the file.")
+        for path in sorted((self.root / QUESTIONS / self.language).glob("*.json")):
+            lesson = self.root / "lessons" / f"{path.stem}.md"
+            if not lesson.exists() or ":::{quiz}" not in lesson.read_text(encoding="utf-8"):
+                yield text.format(where=path.relative_to(self.root).as_posix())
 
     def _unknown_terms(self, lesson: Lesson) -> Iterator[Problem]:
         for cell, word in linking.unknown(lesson, self.terms):

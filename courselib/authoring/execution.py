@@ -14,6 +14,7 @@ from nbformat import NotebookNode
 from courselib import machine
 from courselib.authoring.notebook import Built
 from courselib.authoring.problem import Problem, refuse
+from courselib.authoring.quizzes import is_quiz
 from courselib.authoring.source import Cell, Lesson
 from courselib.authoring.tags import TAGS
 from courselib.i18n import _
@@ -107,7 +108,7 @@ def execute(built: Built, lesson: Lesson, folder: Path, language: str) -> dict[i
 def _mark_skipped(built: Built) -> list[NotebookNode]:
     skipped = []
     for cell, origin in zip(built.notebook.cells, built.origins, strict=True):
-        if origin and origin.kind == "code" and not runs_here(origin):
+        if is_quiz(cell) or (origin and origin.kind == "code" and not runs_here(origin)):
             cell.metadata.tags.append(_SKIP)
             skipped.append(cell)
     return skipped

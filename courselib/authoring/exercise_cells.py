@@ -55,6 +55,8 @@ def lint(lesson: Lesson) -> Iterator[Problem]:
         yield lesson.problem(_("an exercise has {n} hints, ':::{{answer}} Hint 1' and so on.").format(n=HINTS))
     if not blocks or blocks[0].text != f"# {lesson.title}":
         yield lesson.problem(_("an exercise opens with its title: '# {title}'.").format(title=lesson.title))
+    if any(block.name == "quiz" for block in blocks):
+        yield lesson.problem(_("an exercise has no quiz; its questions belong into the lesson."))
     told = "\n".join(cell.source for cell in lesson.cells if "solution" in cell.tags)
     for heading in (REASONS, MISTAKES):
         if heading not in told:

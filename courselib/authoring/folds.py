@@ -1,6 +1,7 @@
-"""What a page hides until it is asked for: answers, and the options of a question.
+"""What a page hides until it is asked for: answers, and why an option of a question is right or wrong.
 
-HTML's own fold, which JupyterLab, Colab, GitHub and a plain page all show, and which needs no script:
+HTML's own fold, which JupyterLab, Colab, GitHub and a plain page all show, and which needs no script. How questions are
+shown is in ``quizzes``.
 
     :::{answer}
     About three in four.
@@ -19,10 +20,10 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from courselib.authoring.blocks import Block
 from courselib.i18n import _
+from courselib.questions.questions import Option
 
 FOLDS = ("answer", "quiz")
 FEWEST_OPTIONS = 2
@@ -30,43 +31,21 @@ _OPTION = re.compile(r"^- \[(?P<mark>[ xX])\] +(?P<text>[^\n]+?) *(?:\n(?P<why>.
 _CODE = re.compile(r"`([^`]+)`")
 
 
-@dataclass(frozen=True)
-class Option:
-    """One option of a question.
+def answer(title: str, body: Sequence[str], words: dict[str, str]) -> list[str]:
+    """The lines of a folded answer.
 
     Args:
-        text: what is offered.
-        is_right: whether it is a right one.
-        why: said to those who choose it.
-    """
-
-    text: str
-    is_right: bool
-    why: str
-
-
-def fold(name: str, title: str, body: Sequence[str], words: dict[str, str]) -> list[str]:
-    """The lines of one fold.
-
-    Args:
-        name: one of ``FOLDS``.
-        title: a question, or another word for an answer.
+        title: another word for an answer.
         body: the blocks inside, badges already shown.
-        words: ``answer``, ``question``, ``right`` and ``wrong`` in the page's language.
+        words: ``answer`` in the page's language.
     """
-    if name == "answer":
-        lines = _details(title or words["answer"], "\n".join(body).strip("\n"))
-    else:
-        lines = [f"**{words['question']}** {title}", ""]
-        for option in options(body):
-            verdict = words["right"] if option.is_right else words["wrong"]
-            lines += _details(option.text, f"**{verdict}** {option.why}")
+    lines = _details(title or words["answer"], "\n".join(body).strip("\n"))
     # A block quote, as other boxes are: it keeps the fold apart from what follows.
     return [*(f"> {line}".rstrip() for line in "\n".join(lines[:-1]).split("\n")), ""]
 
 
 def options(body: Sequence[str]) -> list[Option]:
-    """The options among the blocks of a question."""
+    """The options among the blocks of a question, as they are written."""
     found = [_OPTION.match(text) for text in body]
     return [
         Option(each["text"], each["mark"] != " ", re.sub(r"[ \n]+", " ", each["why"] or "").strip())

@@ -6,6 +6,7 @@
   done`` and a list, then ``## What this did not prove`` and what that is.
 - Prose avoids the patterns of English that ``english`` lists.
 - A number with a unit of time, speed, memory or share has a badge in its paragraph; a setting's value is code.
+- Questions stand together below ``## Check yourself``; the right option is the longest one in two of them at most.
 - At least one cell is golden, so that the tests compare something.
 """
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from courselib.authoring import english, prose
+from courselib.authoring import english, prose, quizzes
 from courselib.authoring.blocks import split
 from courselib.authoring.problem import Problem
 from courselib.authoring.source import Cell, Lesson
@@ -43,6 +44,7 @@ def lint(lesson: Lesson) -> Iterator[Problem]:
             yield from _code_problems(lesson, cell)
     yield from _rows_of_code(lesson)
     yield from _frame_problems(lesson)
+    yield from quizzes.problems(lesson)
     if not any("golden" in cell.tags for cell in lesson.cells):
         yield lesson.problem(_("no cell is golden: tag at least one whose output never varies."))
 

@@ -12,11 +12,12 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from courselib.authoring import frame, timing
+from courselib.authoring import frame, quizzes, timing
 from courselib.authoring.project import Project
 from courselib.authoring.prose import Translate, render
 from courselib.authoring.source import DEFAULT_KERNEL, KERNELS, Cell, Lesson
 from courselib.authoring.tags import notebook_tags
+from courselib.questions.questions import Question
 
 # Without a version: what runs the notebook is not what built it.
 _LANGUAGE = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"}
@@ -31,11 +32,13 @@ class Built:
         notebook: what will be written.
         origins: the lesson's cell that each of its cells was made from; ``None`` where it was generated.
         code: the hash of what its outputs depend on.
+        questions: those at the lesson's end.
     """
 
     notebook: NotebookNode
     origins: list[Cell | None]
     code: str
+    questions: tuple[Question, ...] = ()
 
     def mark_executed(self) -> None:
         """Write down that the outputs are those of this code."""
@@ -79,8 +82,9 @@ def assemble(
             origins.append(None)
         if cell.takes:
             _announce(cells, origins, timing.announcement(cell.takes, words))
-        cells.append(_node(cell, words))
-        origins.append(cell)
+        nodes = quizzes.cells(cell, lesson, words) or [_node(cell, words)]
+        cells += nodes
+        origins += [None if quizzes.is_quiz(node) else cell for node in nodes]
     if foot := frame.foot_cell(neighbours, words):
         cells.append(foot)
         origins.append(None)
@@ -91,7 +95,8 @@ def assemble(
         about |= {"points": lesson.exercise.points, "lesson": lesson.exercise.lesson}
     kernel = {"display_name": KERNELS[lesson.kernel], "language": "python", "name": lesson.kernel}
     metadata = {"kernelspec": kernel, "language_info": _LANGUAGE, "courselib": about}
-    return Built(new_notebook(cells=cells, metadata=metadata), origins, code_hash(lesson))
+    notebook = new_notebook(cells=cells, metadata=metadata)
+    return Built(notebook, origins, code_hash(lesson), quizzes.of_lesson(lesson, words))
 
 
 def code_hash(lesson: Lesson) -> str:

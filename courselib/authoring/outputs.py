@@ -14,6 +14,7 @@ from nbformat import NotebookNode
 from courselib.authoring import timing
 from courselib.authoring.execution import runs_here
 from courselib.authoring.notebook import Built
+from courselib.authoring.quizzes import is_quiz
 
 _ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+")
 _CELL_FILE = re.compile(r"ipykernel_\d+[/\\]\d+\.py")
@@ -69,7 +70,11 @@ def take_over(built: Built, old: NotebookNode | None) -> bool:
     """Give a notebook the outputs of the one before, if they came from the same code; returns whether they did."""
     if old is None or built.executed_of(old) != built.code:
         return False
-    new_cells, old_cells = ([cell for cell in each.cells if cell.cell_type == "code"] for each in (built.notebook, old))
+    # The questions have an output of their own, which nothing has run.
+    new_cells, old_cells = (
+        [cell for cell in each.cells if cell.cell_type == "code" and not is_quiz(cell)]
+        for each in (built.notebook, old)
+    )
     if len(new_cells) != len(old_cells):
         return False
     for cell, before in zip(new_cells, old_cells, strict=True):

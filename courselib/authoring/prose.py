@@ -43,7 +43,7 @@ def admonition_words(_: Translate) -> dict[str, str]:
 
 def fold_words(_: Translate) -> dict[str, str]:
     """The words of folds in the language of ``_``."""
-    return {"answer": _("Answer"), "question": _("Question."), "right": _("Right."), "wrong": _("Not quite.")}
+    return {"answer": _("Answer")}
 
 
 def roles(text: str) -> Iterator[re.Match[str]]:
@@ -61,7 +61,7 @@ def render(source: str, translate: Translate) -> str:
     """A markdown cell's text as plain Markdown.
 
     Args:
-        source: MyST of the kind ``problems`` finds nothing wrong with.
+        source: MyST of the kind ``problems`` finds nothing wrong with, its questions cut out (``quizzes.cut``).
         translate: gives the badges' and admonitions' words.
     """
     lines: list[str] = []
@@ -69,7 +69,7 @@ def render(source: str, translate: Translate) -> str:
     quoted = False
     folded: tuple[Block, list[str]] | None = None
     for block in split(source):
-        text = _ROLE.sub(lambda found: _badge(found, translate), block.text) if block.kind == "text" else block.text
+        text = badged(block.text, translate) if block.kind == "text" else block.text
         if block.kind == "open" and block.name in HELD:
             folded = block, []
         elif folded and block.kind == "close":
@@ -79,7 +79,7 @@ def render(source: str, translate: Translate) -> str:
                 lines.append(shown)
                 endings.append(ending)
             else:
-                lines += folds.fold(opening.name, opening.title, body, fold_words(translate))
+                lines += folds.answer(opening.title, body, fold_words(translate))
             folded = None
         elif folded:
             folded[1].append(text)
@@ -92,6 +92,11 @@ def render(source: str, translate: Translate) -> str:
         else:
             lines += [f"> {line}".rstrip() for line in text.split("\n")] if quoted else text.split("\n")
     return "\n".join([*lines, *(f"\n{ending}" for ending in endings)])
+
+
+def badged(text: str, translate: Translate) -> str:
+    """A block of text with its badges as Markdown."""
+    return _ROLE.sub(lambda found: _badge(found, translate), text)
 
 
 def _badge(found: re.Match[str], translate: Translate) -> str:

@@ -34,8 +34,8 @@ TAGS = {
     "hidden-tests": Tag("tests for the grader: not in the learner's copy", ("hidden-tests",)),
 }
 
-# The generated first code cell carries it; authors cannot.
-SETUP = "setup"
+# The generated cells carry them, the first code cell and that of the questions; authors cannot.
+SETUP, QUIZ = "setup", "quiz"
 
 
 def notebook_tags(tags: tuple[str, ...]) -> list[str]:

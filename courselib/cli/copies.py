@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from courselib.errors import CourseError
+from courselib.files import aside, write_whole
 from courselib.i18n import _
 from courselib.ipynb import without_outputs
 
 FOLDER = "my-course"
 # What was given, by file: how a copy is known to be untouched.
 RECORD = ".given.json"
+# In the name of a copy that is kept beside a new one.
+MINE = "mine"
 EXERCISES = "exercises"
 # The course has a folder for each language, a learner's folder has the exercises below the lessons.
 _LINKS = {"](../../exercises/en/": f"]({EXERCISES}/", "](../../notebooks/en/": "](../"}
@@ -57,18 +58,19 @@ def _update(course: Path, folder: Path) -> Iterator[str]:
         if mine.exists() and given.get(name) == fresh:
             continue
         if mine.exists() and _is_touched(mine, given.get(name)):
-            aside = _aside(mine)
-            mine.rename(aside)
-            text = _("{name} has changed. Your copy with your work is kept as {aside}.")
-            yield text.format(name=name, aside=aside.name)
-        _write(mine, json.dumps(lesson, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+            kept = aside(mine, MINE)
+            mine.rename(kept)
+            text = _("{name} has changed. Your copy with your work is kept as {kept}.")
+            yield text.format(name=name, kept=kept.name)
+        # Whole: a copy that is cut off would be taken for a learner's change.
+        write_whole(mine, json.dumps(lesson, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
         given[name] = fresh
     for name in given.keys() - lessons.keys():
         if not _is_touched(folder / name, given.pop(name)):  # a lesson that is no more, and that nobody worked in
             (folder / name).unlink(missing_ok=True)
-    _write(folder / RECORD, json.dumps(given, indent=1, sort_keys=True))
+    write_whole(folder / RECORD, json.dumps(given, indent=1, sort_keys=True))
     for page in sorted(course.glob("*.md")):  # the glossary and the cheat sheets, to be read and not worked in
-        _write(folder / page.name, page.read_text(encoding="utf-8"))
+        write_whole(folder / page.name, page.read_text(encoding="utf-8"))
 
 
 def reset(course: Path, folder: Path, name: str) -> str:
@@ -93,18 +95,18 @@ def reset(course: Path, folder: Path, name: str) -> str:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         given, mine = _given(folder), folder / file
-        fresh, aside = _linked(without_outputs(_read(course / file))), None
+        fresh, kept = _linked(without_outputs(_read(course / file))), None
         if mine.exists() and _is_touched(mine, given.get(file)):
-            aside = _aside(mine)
-            mine.rename(aside)
-        _write(mine, json.dumps(fresh, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
-        _write(folder / RECORD, json.dumps(given | {file: _fingerprint(fresh)}, indent=1, sort_keys=True))
+            kept = aside(mine, MINE)
+            mine.rename(kept)
+        write_whole(mine, json.dumps(fresh, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+        write_whole(folder / RECORD, json.dumps(given | {file: _fingerprint(fresh)}, indent=1, sort_keys=True))
     except OSError as error:
         text = _("Your copies of the lessons cannot be written to {folder}: {reason}.")
         raise CourseError(text.format(folder=folder, reason=error.strerror)) from None
-    if aside is None:
+    if kept is None:
         return _("{name} is as it was given; you had written nothing in it.").format(name=file)
-    return _("{name} is new. Your copy with your work is kept as {aside}.").format(name=file, aside=aside.name)
+    return _("{name} is new. Your copy with your work is kept as {kept}.").format(name=file, kept=kept.name)
 
 
 def _linked(notebook: dict[str, Any]) -> dict[str, Any]:
@@ -138,11 +140,6 @@ def _fingerprint(notebook: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(cells).encode()).hexdigest()
 
 
-def _aside(path: Path) -> Path:
-    numbers = range(1, 1000)
-    return next(other for n in numbers if not (other := path.with_name(f"{path.stem}.mine-{n}.ipynb")).exists())
-
-
 def _given(folder: Path) -> dict[str, str]:
     try:
         return dict(json.loads((folder / RECORD).read_text(encoding="utf-8")))
@@ -152,13 +149,3 @@ def _given(folder: Path) -> dict[str, str]:
 
 def _read(path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text(encoding="utf-8")))
-
-
-def _write(path: Path, text: str) -> None:
-    """All of it or nothing: a copy that is cut off would be taken for a learner's change."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-    written = Path(name)
-    written.chmod(0o644)
-    written.replace(path)

@@ -14,6 +14,7 @@ from courselib.cli import copies, start_page
 from courselib.cli.signals import end_on_signals
 from courselib.errors import CourseError, EngineMissing
 from courselib.i18n import _
+from courselib.questions import answers
 
 if TYPE_CHECKING:
     from courselib.cli.jupyter import Jupyter
@@ -59,11 +60,22 @@ def prepare() -> tuple[Path, str]:
         kept += copies.update(exercises, folder / copies.EXERCISES)
     for sentence in kept:
         click.echo(sentence)
-    lessons = start_page.read_copies(folder)
+    lessons = start_page.read_copies(folder, _answers(folder))
     tried = start_page.read_exercises(folder / copies.EXERCISES)
     text = start_page.page(lessons, start_page.missing(), start_page.read_references(folder), tried)
     (folder / start_page.PAGE).write_text(text, encoding="utf-8")
     return folder, f"/lab/tree/{start_page.PAGE}"
+
+
+def _answers(folder: Path) -> answers.Kept:
+    """The learner's answers; the course opens without them where they cannot be read."""
+    try:
+        kept, sentence = answers.load(folder)
+    except CourseError as error:
+        kept, sentence = {}, error.message
+    if sentence:
+        click.echo(sentence)
+    return kept
 
 
 def run(*, port: int | None, browser: bool, options: list[str]) -> int:

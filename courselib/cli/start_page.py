@@ -1,7 +1,7 @@
 """The page the course opens on: its parts, what each lesson takes, what this machine can run, and how far a learner is.
 
-How far is read from the learner's own copies: a cell that has run has its number in the saved notebook. Nothing else is
-kept anywhere.
+How far is read from the learner's own copies, where a cell that has run has its number in the saved notebook, and from
+the learner's answers to the questions (``questions/answers.py``). Nothing else is kept anywhere.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from courselib import machine
 from courselib.cli.copies import EXERCISES
 from courselib.errors import CourseError
 from courselib.i18n import N_, _
+from courselib.questions import questions
 
 PAGE = "start.md"
 # How a page that came with the course is told from a learner's notes.
@@ -44,6 +45,8 @@ class LessonCopy:
         needs: what it needs, as its front matter has it.
         cells: code cells that are to be run.
         ran: how many of them have been.
+        questions: how many questions it ends with.
+        answered: how many of them have an answer.
     """
 
     file: str
@@ -53,6 +56,8 @@ class LessonCopy:
     needs: tuple[str, ...]
     cells: int
     ran: int
+    questions: int = 0
+    answered: int = 0
 
     @property
     def is_done(self) -> bool:
@@ -79,9 +84,25 @@ class ExerciseCopy:
     tried: bool
 
 
-def read_copies(folder: Path) -> list[LessonCopy]:
-    """A learner's lessons, in order; files of their own, and what cannot be read, are left out."""
-    return [lesson for path in sorted(folder.glob("*.ipynb")) if (lesson := _read_copy(path))]
+def read_copies(folder: Path, kept: Mapping[str, Mapping[str, Sequence[str]]] | None = None) -> list[LessonCopy]:
+    """A learner's lessons, in order; files of their own, and what cannot be read, are left out.
+
+    Args:
+        folder: the lessons are in it.
+        kept: answers, as ``answers.load`` gives them.
+    """
+    found = (_read_copy(path) for path in sorted(folder.glob("*.ipynb")))
+    return [_with_answers(lesson, kept or {}) for lesson in found if lesson]
+
+
+def _with_answers(lesson: LessonCopy, kept: Mapping[str, Mapping[str, Sequence[str]]]) -> LessonCopy:
+    """The lesson with how many of its questions are answered; answers to questions that are no more do not count."""
+    name = lesson.file.removesuffix(".ipynb")
+    if name not in kept or name not in questions.lessons():
+        return lesson
+    asked = questions.read(name)
+    answered, _first = questions.score(asked, [question.chosen(kept[name]) for question in asked])
+    return replace(lesson, questions=len(asked), answered=answered)
 
 
 def _read_copy(path: Path) -> LessonCopy | None:
@@ -238,8 +259,9 @@ def _next(lessons: list[LessonCopy]) -> str:
 
 
 def _progress(lesson: LessonCopy) -> str:
-    if lesson.is_done:
-        return _("done")
-    if not lesson.ran:
-        return "–"
-    return _("{ran} of {cells} cells run").format(ran=lesson.ran, cells=lesson.cells)
+    done = _("done") if lesson.is_done else _("{ran} of {cells} cells run").format(ran=lesson.ran, cells=lesson.cells)
+    words = [done] if lesson.ran else []
+    if lesson.answered:
+        text = _("{answered} of {all} questions answered")
+        words.append(text.format(answered=lesson.answered, all=lesson.questions))
+    return ", ".join(words) or "–"

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from courselib.cli.copies import FOLDER
+from courselib.questions.answers import FILE
 from tests.browser.conftest import KERNEL_READY, QUIET, show
 from tests.cli.running import started
 from tests.waiting import wait_until
@@ -66,15 +67,18 @@ def test_a_lesson_from_the_start_page_and_progress_after_a_restart(opened, scree
         expect(hidden).not_to_contain_text("The authors", use_inner_text=True)
         hidden.locator("summary").click()
         expect(hidden).to_contain_text("The authors", use_inner_text=True)
-        option = show(page, "details:has-text('The answer reached')")
-        option.locator("summary").click()
-        expect(option).to_contain_text("Right. It may stop", use_inner_text=True)
+        show(page, ".jp-CodeCell:has-text('courselib.Quiz(')").locator(".cm-content").click()
+        page.keyboard.press("Shift+Enter")
+        question = page.locator(".cl-question").first
+        question.get_by_role("button", name="The answer reached").click()
+        expect(question).to_contain_text("Right. It may stop", use_inner_text=True)
+        wait_until(lambda: (folder / FILE).exists(), 120)
         page.screenshot(path=Path(screenshots) / "quiz.png")
         page.close()
     with start() as process:
         page = visit(process)
         expect(page.locator(f"{PREVIEW} tr", has_text="00 Start here")).to_contain_text(
-            re.compile(r"1 of \d+ cells run")
+            re.compile(r"1 of \d+ cells run, 1 of 5 questions answered")
         )
         expect(page.locator(PREVIEW)).to_contain_text("Go on with 00 Start here")
         page.screenshot(path=Path(screenshots) / "start-page-later.png")

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from courselib.cli import copies, start_page
+from courselib.questions import answers
+from courselib.questions.questions import read
 
 COURSE = Path(__file__).parents[2] / "notebooks/en"
 
@@ -25,7 +27,7 @@ def run(path, cells):
 
 
 def page(folder, lacks=None):
-    return start_page.page(start_page.read_copies(folder), lacks or {})
+    return start_page.page(start_page.read_copies(folder, answers.load(folder)[0]), lacks or {})
 
 
 def row(text, lesson):
@@ -53,6 +55,18 @@ def test_progress_is_that_of_the_copies(mine):
     text = page(mine)
     assert "| done |" in row(text, "00")
     assert "1 of " in text and "**Go on with [01 " in text
+
+
+def test_answered_questions_stand_beside_the_cells(mine):
+    first, second, *_rest = read("00_start_here")
+    assert "questions" not in row(page(mine), "00")
+    kept = {first.key: first.words([0, 1]), second.key: second.words([1]), "A question that is no more?": ["Yes."]}
+    answers.keep(mine, "00_start_here", kept)
+    answers.keep(mine, "99_a_lesson_that_is_no_more", {"Which?": ["This."]})
+    assert "| 2 of 5 questions answered |" in row(page(mine), "00")
+    assert "questions" not in row(page(mine), "01")
+    run(mine / "00_start_here.ipynb", 1000)
+    assert "| done, 2 of 5 questions answered |" in row(page(mine), "00")
 
 
 def test_what_is_missing_is_named_with_how_to_get_it(mine):

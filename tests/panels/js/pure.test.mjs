@@ -40,6 +40,17 @@ test("a token's name has the alternatives that the card draws", async () => {
   assert.equal(spoken(["", 0.5, [], 1], labels), "nothing  50.0 %");
 });
 
+test("a choice is added once, at the end, to its own question", async () => {
+  const { withChoice, markOf } = await load(["tokens.js", "ids.js", "quiz.js"], ["withChoice", "markOf"]);
+  const chosen = [[2], []];
+  assert.deepEqual(withChoice(chosen, 0, 1), [[2, 1], []]);
+  assert.deepEqual(withChoice(chosen, 1, 0), [[2], [0]]);
+  assert.deepEqual(withChoice([[2, 1], []], 0, 2), [[2, 1], []]);
+  assert.deepEqual(chosen, [[2], []]); // a model takes no notice of a list changed in place
+  assert.equal(new Set([markOf(false, true), markOf(true, true), markOf(true, false)]).size, 3);
+  assert.equal(markOf(false, true), markOf(false, false));
+});
+
 test("numbers that count up are not spoken, words are", async () => {
   const { isNews } = await load(["status.js"], ["isNews"]);
   assert.equal(isNews("starting, 0.1 s", "starting, 12.3 s"), false);
