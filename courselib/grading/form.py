@@ -176,6 +176,8 @@ def serve(form: Callable[[Callable[[], None]], Form], told: Callable[[str], None
 
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
+        # Who follows the address at once waits for the server, and is not refused.
+        listening.listen()
         servers: list[uvicorn.Server] = []
 
         def finish() -> None:

@@ -171,7 +171,7 @@ def test_no_feedback_page_is_written_elsewhere_or_twice(tmp_path):
 def test_pages_ask_no_other_file_and_no_network(tmp_path):
     for path, data in written(tmp_path, class_of_nine(), is_unsafe=True).items():
         if path.endswith(".html"):
-            assert b"default-src 'none'" in data
+            assert b"default-src &#x27;none&#x27;" in data
             assert not re.search(rb'src=|url\(|@import|href="(?!feedback/|[a-z]+\.csv)', data)
 
 
