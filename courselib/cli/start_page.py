@@ -30,6 +30,7 @@ PARTS = {
     4: N_("Speed"),
     5: N_("Production"),
     6: N_("Practice"),
+    7: N_("Teaching"),
 }
 
 
