@@ -41,7 +41,7 @@ def clean(notebook: NotebookNode, paths: list[tuple[str, str]]) -> list[int]:
     """Take out of an executed notebook what differs from run to run without meaning anything.
 
     Args:
-        notebook: changed in place; code cells that ran are counted 1 to n.
+        notebook: changed in place.
         paths: as ``private_paths`` gives them.
 
     Returns:
@@ -49,18 +49,12 @@ def clean(notebook: NotebookNode, paths: list[tuple[str, str]]) -> list[int]:
     """
     notebook.metadata.pop("widgets", None)
     changed = []
-    count = 0
+    _count(notebook)
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type != "code":
             continue
-        if cell.execution_count is not None:
-            count += 1
-            cell.execution_count = count
         before = [output for output in map(_without_view, cell.outputs) if not _is_gone(output)]
         cell.outputs = [_scrub(output, paths) for output in before]
-        for output in cell.outputs:
-            if output.output_type == "execute_result":
-                output.execution_count = cell.execution_count
         if cell.outputs != before:
             changed.append(index)
     return changed
@@ -79,9 +73,25 @@ def take_over(built: Built, old: NotebookNode | None) -> bool:
         return False
     for cell, before in zip(new_cells, old_cells, strict=True):
         cell.outputs, cell.execution_count = before.outputs, before.execution_count
+    _count(built.notebook)
     built.mark_executed()
     timing.take_over(built, old)
     return True
+
+
+def _count(notebook: NotebookNode) -> None:
+    """Count the code cells that ran 1 to n, and the questions with them, whose output stands for that of a run.
+
+    nbval takes an output in a cell without a number for a mistake.
+    """
+    count = 0
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and (cell.execution_count is not None or is_quiz(cell)):
+            count += 1
+            cell.execution_count = count
+            for output in cell.outputs:
+                if output.output_type == "execute_result":
+                    output.execution_count = count
 
 
 def keep_skipped(built: Built, old: NotebookNode | None) -> None:

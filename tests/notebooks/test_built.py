@@ -53,6 +53,15 @@ def test_no_widget_state_and_no_views_without_it(path):
 
 
 @each_notebook
+def test_nbval_takes_no_cell_for_unrun(path):
+    """It fails where an output stands in a cell without a number, as if the notebook had been made by hand."""
+    cells = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+    assert [cell["source"] for cell in cells if cell["outputs"] and cell["execution_count"] is None] == []
+    numbers = [cell["execution_count"] for cell in cells if cell["execution_count"] is not None]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+@each_notebook
 def test_it_is_small(path):
     assert path.stat().st_size < MAX_BYTES
 
