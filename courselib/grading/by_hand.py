@@ -7,12 +7,12 @@ again, with another key or by another version. Another answer has to be read ane
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from courselib.grading import rows
 from courselib.grading.results import Result
 
 JOURNAL = "by_hand.jsonl"
@@ -48,8 +48,7 @@ class Marks:
     def __init__(self, folder: Path) -> None:
         self._path = folder / JOURNAL
         self._marks: dict[str, Mark] = {}
-        if self._path.exists():
-            self._load()
+        rows.load(self._path, self._take)
 
     def of(self, result: Result) -> Mark | None:
         """What was given for an answer."""
@@ -58,10 +57,7 @@ class Marks:
     def give(self, result: Result, mark: Mark) -> None:
         """Keep what a person gave; it is on the disk when this returns."""
         name = name_of(result)
-        with self._path.open("ab") as file:
-            file.write(json.dumps({"answer": name} | asdict(mark)).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        rows.add(self._path, {"answer": name} | asdict(mark))
         self._marks[name] = mark
 
     def applied(self, results: Iterable[Result]) -> list[Result]:
@@ -72,16 +68,9 @@ class Marks:
         mark = self.of(result) if result.points is None else None
         return replace(result, points=mark.points) if mark else result
 
-    def _load(self) -> None:
-        data = self._path.read_bytes()
-        whole, newline, torn = data.rpartition(b"\n")
-        for line in whole.splitlines():
-            kept = json.loads(line)
-            name = kept.pop("answer")
-            self._marks[name] = Mark(**kept)
-        if torn:
-            # The machine stopped while it wrote this line.
-            os.truncate(self._path, len(whole) + len(newline))
+    def _take(self, kept: dict[str, Any]) -> None:
+        name = kept.pop("answer")
+        self._marks[name] = Mark(**kept)
 
 
 def to_give(results: Sequence[Result]) -> list[Result]:

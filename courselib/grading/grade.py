@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,12 +88,12 @@ class Grader:
         except Unreadable as error:
             return Result(*who, verdict=printable(str(error)))
         except Exception as error:  # noqa: BLE001 - one file must not end the run; it is told to the instructor
-            return Result(*who, verdict=not_judged(), failed=_words(error))
+            return Result(*who, verdict=not_judged(), failed=words_of(error))
         assignment, failed = found.assignment, ""
         try:
             verdict = self._verdict(found)
         except Exception as error:  # noqa: BLE001 - the same
-            verdict, failed = not_judged(), _words(error)
+            verdict, failed = not_judged(), words_of(error)
         points: float | None = 0 if verdict else assignment.points
         if assignment.judge.by_hand and points:
             points = None
@@ -139,12 +138,11 @@ class Grader:
             # The worker has ended, so that none of its own requests is in the way.
             return _measured(measure, chosen, server, calls)
 
-    @contextmanager
     def _confined(
         self, found: Answer, socket: Path | None = None, *, function: str = "", engine: dict[str, Any] | None = None
-    ) -> Iterator[Confined]:
+    ) -> Confined:
         assignment = found.assignment
-        with Confined(
+        return Confined(
             before=assignment.before,
             own=found.own,
             answer=found.source,
@@ -156,8 +154,7 @@ class Grader:
             engine=engine,
             models=self.models,
             is_unsafe=self.is_unsafe,
-        ) as worker:
-            yield worker
+        )
 
 
 def not_judged() -> str:
@@ -165,7 +162,7 @@ def not_judged() -> str:
     return _("It could not be judged. Your instructor sees that, too.")
 
 
-def _words(error: Exception) -> str:
+def words_of(error: Exception) -> str:
     """An error for the instructor."""
     if isinstance(error, CourseError):
         return printable(f"{error}\n{error.details}".strip())

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from courselib.errors import SettingsError
+from courselib.files import write_whole
 from courselib.grading.results import Journal, Result
 from courselib.i18n import _
 
@@ -32,7 +33,7 @@ class LatestRun:
 
     def save(self, folder: Path) -> None:
         """Keep it with the results."""
-        (folder / FILE).write_text(json.dumps(asdict(self)), encoding="utf-8")
+        write_whole(folder / FILE, json.dumps(asdict(self)))
 
 
 def begin(folder: Path, *, is_unsafe: bool) -> LatestRun:

@@ -19,7 +19,7 @@ from courselib.errors import CourseError, EngineMissing
 from courselib.exercises import catalogue
 from courselib.grading import sandbox
 from courselib.grading.engines import Engines
-from courselib.grading.grade import Handed, not_judged
+from courselib.grading.grade import Handed, not_judged, words_of
 from courselib.grading.results import Result
 from courselib.grading.run import Crew, Keep, Plan, Work, graded
 from courselib.i18n import _
@@ -98,8 +98,7 @@ def _grade_all(ray: Any, plan: Plan, work: Sequence[Work], keep: Keep) -> None:
 
 
 def _lost(work: Work, path: str, error: Exception) -> Result:
-    failed = f"{type(error).__name__}: {error}"
-    return Result(work.learner, work.platform_id, path, verdict=not_judged(), failed=failed)
+    return Result(work.learner, work.platform_id, path, verdict=not_judged(), failed=words_of(error))
 
 
 def _graded(

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from courselib.errors import SettingsError
+from courselib.grading import rows
 from courselib.grading.assignment import Assignment
-from courselib.i18n import _
 from courselib.version import VERSION
 
 LOG = "log.jsonl"
@@ -75,28 +74,13 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / LOG
         self.results: dict[str, Result] = {}
-        if self._path.exists():
-            self._load()
+        rows.load(self._path, self._take)
 
     def add(self, identity: str, result: Result) -> None:
         """Keep a result; it is on the disk when this returns."""
-        with self._path.open("ab") as file:
-            file.write(json.dumps({"identity": identity} | asdict(result)).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        rows.add(self._path, {"identity": identity} | asdict(result))
         self.results[identity] = result
 
-    def _load(self) -> None:
-        data = self._path.read_bytes()
-        whole, newline, torn = data.rpartition(b"\n")
-        for number, line in enumerate(whole.splitlines(), start=1):
-            try:
-                kept = json.loads(line)
-                name = kept.pop("identity")
-                self.results[name] = Result(**kept | {"notes": tuple(kept["notes"])})
-            except (ValueError, LookupError, TypeError, AttributeError) as error:
-                text = _("Line {n} of {path} is no result. Take the line out, or give another folder as --out.")
-                raise SettingsError(text.format(n=number, path=self._path)) from error
-        if torn:
-            # The run was broken off while it wrote this line: it is graded again.
-            os.truncate(self._path, len(whole) + len(newline))
+    def _take(self, kept: dict[str, Any]) -> None:
+        name = kept.pop("identity")
+        self.results[name] = Result(**kept | {"notes": tuple(kept["notes"])})
