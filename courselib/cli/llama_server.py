@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from courselib.cli.signals import end_on_signals
@@ -17,7 +15,7 @@ from courselib.cli.signals import end_on_signals
 @click.argument("flags", nargs=-1, type=click.UNPROCESSED)
 def llama_server(flags: tuple[str, ...]) -> None:
     """Run llama.cpp's own server, from the wheel, with llama-server's flags (--help lists them)."""
-    from courselib.engines.llamacpp.program import main as serve_forever
+    from courselib.engines.llamacpp.program import main as serve_until_stopped
 
     end_on_signals()
-    sys.exit(serve_forever(list(flags)))
+    serve_until_stopped(list(flags))

@@ -10,14 +10,18 @@ a crash of the engine must not take a notebook's kernel with it.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import signal
 import sys
 import threading
+import traceback
 
 from courselib.engines.llamacpp.values import CACHE_RAM_MIB, CACHE_TYPES
 
 FLASH_ATTN = {"auto": "AUTO", "off": "DISABLED", "on": "ENABLED"}
 HIGHEST_PORT = 65535
+STOPS = {signal.SIGINT, signal.SIGTERM}
 LOAD_MODE = {"none": "NONE", "mmap": "MMAP", "mlock": "MLOCK", "mmap+mlock": "MMAP_MLOCK", "dio": "DIRECT_IO"}
 
 
@@ -107,34 +111,49 @@ def start(options: argparse.Namespace) -> object:
     return xllamacpp.Server(params)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Serve until stopped.
+def wait_for_stop() -> None:
+    """Wait for the signals INT or TERM."""
+    if hasattr(signal, "sigwait"):
+        signal.sigwait(STOPS)
+        return
+    with contextlib.suppress(KeyboardInterrupt):  # Windows
+        threading.Event().wait()
 
-    Returns:
-        1 if the server could not start. A stop ends the process here, with 0: llama.cpp (b11549), stopped in the moment
-        in which its loop begins, waits for the loop's end for good, and nothing is left to be saved.
+
+def end(status: int) -> None:
+    """End the process as it is: nothing is left to be saved, and llama.cpp's own end may wait for good.
+
+    llama.cpp (b11549), stopped in the moment in which its loop begins, waits for that loop's end for ever.
     """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Serve until stopped; then the process ends here, with 0, or with 1 if the server could not start."""
     options = parser().parse_args(arguments)
-    servers, failures, failed = [], [], threading.Event()
+    if hasattr(signal, "pthread_sigmask"):
+        # Kept from every thread, they wait for ``sigwait``. As it begins to serve, llama.cpp puts handlers of its own
+        # in place of Python's, and those lose a stop.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    servers = []
 
     def serve() -> None:
         try:
             servers.append(start(options))
         except RuntimeError as error:
-            failures.append(error)
-            failed.set()
+            print(error, file=sys.stderr)
+            end(1)
+        except Exception:  # noqa: BLE001 - else the main thread would wait for a stop, with nothing to be stopped
+            traceback.print_exc()
+            end(1)
 
-    # In a thread of its own, so that a stop, which Python hands to the main thread, also ends the loading of a model.
+    # In a thread of its own, so that a stop also ends the loading of a model.
     threading.Thread(target=serve, daemon=True).start()
-    try:
-        failed.wait()
-    except KeyboardInterrupt:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
-    print(failures[0], file=sys.stderr)
-    return 1
+    wait_for_stop()
+    end(0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
