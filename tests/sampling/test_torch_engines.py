@@ -2,8 +2,9 @@
 
 Their numbers agree with ours to 1e-6, and the spacing of float32 at the greatest logit, which the exponential turns
 into a relative error. Where a sum of probabilities comes within rounding of a boundary, their set must be the one ours
-is with the setting moved by 1e-5; over a whole vocabulary it may differ by tokens of 1e-3 together. Of equals,
-whichever torch's sorting put first.
+is with the setting moved by that rounding; over a whole vocabulary it may differ by the tokens in between. Of equals,
+whichever torch's sorting put first. How float32 rounds a sum differs with the processor's vectors
+(``ATEN_CPU_CAPABILITY=default`` and ``avx2`` try two): a sum of n probabilities is at most n half spacings off.
 """
 
 import json
@@ -21,6 +22,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 SCRIPT = Path(__file__).with_name("torch_reference.py")
 MOVE = 1e-5
+HALF_SPACING = 2**-24
 LEAST = 1e-30
 BOUNDARIES = ("top_p", "min_p", "typical_p")
 HAVE = {
@@ -109,14 +111,18 @@ def test_pipelines_are_what_the_engines_own_code_computes(engine, compared):
         if agree(ours(given), theirs, row, given.temperature or 1):
             continue
         on_boundary += 1
+        rounding = row.size * HALF_SPACING
         if row.size == cases.VOCABULARY:
-            assert np.abs(np.sort(ours(given)).cumsum() - np.sort(theirs).cumsum()).max() < 1e-3, job["given"]
+            # Of what is kept, which the boundary's share is divided by in the end.
+            limit = rounding / min(given.top_p or 1, given.typical_p or 1)
+            assert np.abs(np.sort(ours(given)).cumsum() - np.sort(theirs).cumsum()).max() < limit, job["given"]
             continue
         moved = (
-            given.with_(**{name: min(value * by, 1.0)})
+            given.with_(**{name: min(value + by, 1.0)})
             for name, value in given.given().items()
             if name in BOUNDARIES
-            for by in (1 - MOVE, 1 + MOVE)
+            for by in (-rounding, -MOVE * value, MOVE * value, rounding)
+            if value + by > 0
         )
         if not any(agree(ours(other), theirs, row, given.temperature or 1) for other in moved):
             # Two tokens may be equally near the average surprise in float32 and not in double precision.
