@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from courselib.cli.signals import end_on_signals
@@ -18,4 +20,4 @@ def llama_server(flags: tuple[str, ...]) -> None:
     from courselib.engines.llamacpp.program import main as serve_until_stopped
 
     end_on_signals()
-    serve_until_stopped(list(flags))
+    sys.exit(serve_until_stopped(list(flags)))

@@ -158,7 +158,7 @@ def test_stop_while_a_request_runs():
     )
     next(iter(answer))
     server.stop()
-    assert server._process.returncode() > 0, "its guard has ended it, and was not killed"
+    assert server._process.returncode() >= 0, "its guard has ended it, and was not killed"
     wait_gone(server.pid, server.port, 1)
 
 

@@ -15,7 +15,6 @@ import os
 import signal
 import sys
 import threading
-import traceback
 
 from courselib.engines.llamacpp.values import CACHE_RAM_MIB, CACHE_TYPES
 
@@ -111,49 +110,48 @@ def start(options: argparse.Namespace) -> object:
     return xllamacpp.Server(params)
 
 
-def wait_for_stop() -> None:
-    """Wait for the signals INT or TERM."""
+def wait_for_stop(failed: threading.Event) -> None:
+    """Wait for the signals INT or TERM, which a failure sends, too."""
     if hasattr(signal, "sigwait"):
         signal.sigwait(STOPS)
         return
     with contextlib.suppress(KeyboardInterrupt):  # Windows
-        threading.Event().wait()
+        failed.wait()
 
 
-def end(status: int) -> None:
-    """End the process as it is: nothing is left to be saved, and llama.cpp's own end may wait for good.
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until stopped.
 
-    llama.cpp (b11549), stopped in the moment in which its loop begins, waits for that loop's end for ever.
+    Returns:
+        1 if the server could not start. A stop ends the process here, with 0: llama.cpp (b11549), stopped in the moment
+        in which its loop begins, waits for the loop's end for good, and nothing is left to be saved.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Serve until stopped; then the process ends here, with 0, or with 1 if the server could not start."""
     options = parser().parse_args(arguments)
     if hasattr(signal, "pthread_sigmask"):
         # Kept from every thread, they wait for ``sigwait``. As it begins to serve, llama.cpp puts handlers of its own
         # in place of Python's, and those lose a stop.
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-    servers = []
+    servers, failed = [], threading.Event()
 
     def serve() -> None:
         try:
             servers.append(start(options))
         except RuntimeError as error:
             print(error, file=sys.stderr)
-            end(1)
-        except Exception:  # noqa: BLE001 - else the main thread would wait for a stop, with nothing to be stopped
-            traceback.print_exc()
-            end(1)
+        finally:
+            if not servers:
+                failed.set()
+                os.kill(os.getpid(), signal.SIGTERM)
 
     # In a thread of its own, so that a stop also ends the loading of a model.
     threading.Thread(target=serve, daemon=True).start()
-    wait_for_stop()
-    end(0)
+    wait_for_stop(failed)
+    if failed.is_set():
+        return 1  # an ordinary end, at which llama.cpp writes the rest of its log
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
