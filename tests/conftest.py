@@ -12,7 +12,8 @@ from courselib.engines.vllm import environment
 from courselib.errors import EngineMissing
 
 # Fixtures whose tests need another environment than the one they run in, or what is fetched while the others run.
-ELSEWHERE = {"installed", "convert_python", "text_generation_python", "graders", "ray_programs", "gemma"}
+VLLM = {"installed", "convert_python"}
+ELSEWHERE = VLLM | {"text_generation_python", "graders", "ray_programs", "gemma"}
 
 
 # Another machine, slow or busy, tries the same examples and fails no test by its speed alone.
@@ -34,6 +35,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if ELSEWHERE & set(item.fixturenames) or _starts_vllm(item):
             item.add_marker("elsewhere")
+        if VLLM & set(item.fixturenames) or _starts_vllm(item):
+            item.add_marker("vllm")
 
 
 def _starts_vllm(item):

@@ -25,7 +25,7 @@ SLOW_INSTALLER = "#!/usr/bin/env bash\nsleep 600 &\necho $! >$PWD/started\nwait\
 PROGRAMS = ("ruff", "mypy", "courselib", "python")
 PHASES = ["ruff", "format", "mypy", "notebooks are built from their lessons", "tests without an engine",
           "llama.cpp as a library", "tests with llama.cpp", "installing vLLM, a browser, other kernels",
-          "tests in other environments", "tests in a browser", "notebooks"]  # fmt: skip
+          "tests in other environments", "notebooks", "tests with vLLM", "notebooks with vLLM", "tests in a browser"]  # fmt: skip
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_all_phases_pass(checkout):
         ("format", ["format"]),
         ("--check", ["format", "notebooks are built from their lessons"]),
         ("elsewhere", ["tests without an engine", "tests with llama.cpp", "tests in other environments"]),
-        ("nbval", ["notebooks"]),
+        ("nbval", ["notebooks", "notebooks with vLLM"]),
     ],
 )
 def test_a_phase_that_fails_hides_none(checkout, failing, phases):
@@ -113,8 +113,9 @@ def test_every_test_is_in_one_phase_and_what_is_known_soonest_comes_first(checko
     run(checkout)
     calls = (checkout / "calls").read_text()
     marks = re.findall(r"-m pytest tests -m (.+?) -", calls.replace(" --", " -"))
-    for has in ({*()}, {"engine"}, {"elsewhere"}, {"engine", "elsewhere"}, {"browser"}, {"browser", "engine"}):
-        values = {name: name in has for name in ("engine", "elsewhere", "browser")}
+    kinds = [(), ("engine",), ("elsewhere",), ("engine", "elsewhere"), ("engine", "elsewhere", "vllm")]
+    for has in (*kinds, *((*kind, "browser") for kind in kinds)):
+        values = {name: name in has for name in ("engine", "elsewhere", "vllm", "browser")}
         assert [eval(mark, {}, values) for mark in marks].count(True) == 1, has
     order = ["make .venv/.test", "ruff", "not engine and", "make .venv/.native", "-m engine", "-m elsewhere", "nbval"]
     assert sorted(order, key=calls.index) == order

@@ -1,4 +1,4 @@
-"""Running nbval; as a program, on all notebooks that can run on this machine."""
+"""Running nbval; as a program, on all notebooks of a kind that can run on this machine."""
 
 from __future__ import annotations
 
@@ -22,9 +22,13 @@ def built_notebooks() -> list[Path]:
     return sorted(NOTEBOOKS.glob("*/*.ipynb"))
 
 
+def needed_by(path: Path) -> list[str]:
+    return json.loads(path.read_text(encoding="utf-8"))["metadata"]["courselib"]["needs"]
+
+
 def what_is_missing(path: Path) -> str:
     """Why a notebook cannot run on this machine, in a sentence; empty if it can."""
-    needs = json.loads(path.read_text(encoding="utf-8"))["metadata"]["courselib"]["needs"]
+    needs = needed_by(path)
     if "native" in needs and not importlib.util.find_spec("llama_cpp"):
         return "llama-cpp-python is not installed: make native"
     if "vllm" in needs:
@@ -76,15 +80,23 @@ def run_nbval(path: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def main(*options: str) -> int:
-    """Run every notebook that can run here, and name those that cannot; options and exit status are pytest's."""
-    found = {path: what_is_missing(path) for path in built_notebooks()}
+def main(kind: str, *options: str) -> int:
+    """Run every notebook of a kind that can run here, and name those that cannot.
+
+    Args:
+        kind: ``"with-vllm"`` or ``"without-vllm"``: vLLM wants a machine for itself, others can run two at a time.
+        options: pytest's, as is the exit status.
+    """
+    wanted = {"with-vllm": True, "without-vllm": False}[kind]
+    notebooks = [path for path in built_notebooks() if ("vllm" in needed_by(path)) == wanted]
+    found = {path: what_is_missing(path) for path in notebooks}
     for path, missing in found.items():
         if missing:
             print(f"Left out: {path.name}. {missing}")
-    # One after the other: the engines of two notebooks at once would wait for each other on a small machine.
-    command = [*nbval_command(*(path for path, missing in found.items() if not missing)), *options]
-    status = subprocess.run(command, cwd=NOTEBOOKS.parent, env={**os.environ, **PLAIN}, check=False).returncode
+    status = 0
+    if can_run := [path for path, missing in found.items() if not missing]:
+        command = [*nbval_command(*can_run), *options]
+        status = subprocess.run(command, cwd=NOTEBOOKS.parent, env={**os.environ, **PLAIN}, check=False).returncode
     return status or int(any(found.values()) and os.environ.get("COURSELIB_REQUIRE_VLLM") == "1")
 
 
