@@ -28,6 +28,19 @@ def pytest_xdist_auto_num_workers():
     return machine.cores()
 
 
+def pytest_addoption(parser):
+    parser.addoption("--cores-apart", action="store_true", help="each of -n's workers keeps to cores of its own")
+
+
+def pytest_configure(config):
+    """Two vLLMs on the same cores are several times slower, since each waits for its threads actively."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if config.getoption("--cores-apart") and worker and hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        workers, number = int(os.environ["PYTEST_XDIST_WORKER_COUNT"]), int(worker.removeprefix("gw"))
+        os.sched_setaffinity(0, cores[number::workers] or cores)
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest chooses by markers
 def pytest_collection_modifyitems(items):
     """Browser tests last: Playwright leaves an event loop running, in which ``asyncio.run`` refuses to work."""

@@ -77,12 +77,12 @@ phase "mypy" $bin/mypy
 phase "notebooks are built from their lessons" $bin/courselib build --check
 test_phase "tests without an engine" pytest tests -m "not engine and not elsewhere and not browser" -n auto --dist loadfile
 phase "llama.cpp as a library" install_native
-# Two at a time: servers of llama.cpp, and browsers, leave half of two cores idle. vLLM wants a machine for itself.
+# Two at a time: servers of llama.cpp, and browsers, leave half of two cores idle. vLLM uses all it gets.
 test_phase "tests with llama.cpp" pytest tests -m "engine and not elsewhere and not browser" -n 2 --dist loadfile
 phase "installing vLLM, a browser, other kernels" finish_installing
 test_phase "tests in other environments" pytest tests -m "elsewhere and not vllm and not browser" -n 2 --dist loadfile
 test_phase "notebooks" tests.notebooks.nbval without-vllm -n 2 --dist loadfile
-test_phase "tests with vLLM" pytest tests -m "vllm and not browser"
+test_phase "tests with vLLM" pytest tests -m "vllm and not browser" -n 2 --dist loadfile --cores-apart
 test_phase "notebooks with vLLM" tests.notebooks.nbval with-vllm
 test_phase "tests in a browser" pytest tests -m "browser" -n 2 --dist loadfile
 
