@@ -89,7 +89,8 @@ def test_an_installation_that_fails_is_a_phase(checkout):
 
 def test_an_installation_that_fails_hides_none_of_the_others(checkout):
     shutil.copy(SCRIPT.with_name("install.sh"), checkout / "tests/install.sh")
-    (checkout / "path/chromium").touch(0o755)
+    for name in ("chromium", "prometheus", "promtool"):
+        (checkout / "path" / name).touch(0o755)
     for name in ("text_generation", "graders", "ray"):
         (checkout / ".venvs" / name).mkdir(parents=True)
         (checkout / ".venvs" / name / "complete").touch()
