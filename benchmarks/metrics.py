@@ -76,8 +76,9 @@ def openmetrics(pages: list[tuple[float, str]]) -> str:
 
 def main() -> None:
     """Record, and write both files."""
-    options = {"max_model_len": 512, "kv_cache_memory": 32 << 20, "enforce_eager": True}
-    with courselib.launch("vllm", max_num_seqs=PLACES, **options) as server:
+    with courselib.launch(
+        "vllm", max_model_len=512, kv_cache_memory=32 << 20, enforce_eager=True, max_num_seqs=PLACES
+    ) as server:
         pages, load = load_and_scrape(server)
     assert not load.failed, load.failed
     recording = vllm()

@@ -13,7 +13,15 @@ from courselib.errors import EngineMissing
 from courselib.observe import prometheus
 
 # Fixtures whose tests need another environment than the one they run in, or what is fetched while the others run.
-ELSEWHERE = {"installed", "convert_python", "text_generation_python", "graders", "ray_programs", "gemma", "prometheus_programs"}
+ELSEWHERE = {
+    "installed",
+    "convert_python",
+    "text_generation_python",
+    "graders",
+    "ray_programs",
+    "gemma",
+    "prometheus_programs",
+}
 
 
 # Another machine, slow or busy, tries the same examples and fails no test by its speed alone.

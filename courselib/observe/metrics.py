@@ -1,7 +1,7 @@
 """The pages of metrics of all engines on one scale of names.
 
-An engine publishes counters, gauges and histograms on ``/metrics``, in the text format of Prometheus, under names of its
-own. ``SCALE`` has one name for each thing, ``SOURCES`` where an engine's page has it, or why it does not:
+An engine publishes counters, gauges and histograms on ``/metrics``, in Prometheus's text format, under its own names.
+``SCALE`` has one name for each thing, ``SOURCES`` where an engine's page has it, or why it does not:
 
     >>> from courselib.observe import metrics
     >>> reading = metrics.read("vllm", page)
@@ -160,17 +160,18 @@ def read(engine: str, page: str) -> Reading:
 
     sources = _sources(engine)
     try:
-        families = {family.name: family for family in text_string_to_metric_families(page)}
+        families = list(text_string_to_metric_families(page))
     except ValueError as error:
         text = _("This is not a page of metrics; give the text of a server's /metrics.")
         raise RequestRefused(text, details=str(error)) from None
-    values, histograms, lacks = _values(families.values()), {}, {}
+    by_name = {family.name: family for family in families}
+    values, histograms, lacks = _values(families), {}, {}
     found: dict[str, float | None] = {}
     for name, source in sources.items():
         if isinstance(source, Lack):
             lacks[name] = _(source.reason)
-        elif SCALE[name].kind == HISTOGRAM and source.name in families:
-            histograms[name] = _histogram(families[source.name])
+        elif SCALE[name].kind == HISTOGRAM and source.name in by_name:
+            histograms[name] = _histogram(by_name[source.name])
         elif source.name in values:
             found[name] = values[source.name] - values.get(source.less, 0.0)
         else:

@@ -1,7 +1,7 @@
 """Metrics of a loaded vLLM, recorded by ``benchmarks/metrics.py`` for machines that have no vLLM.
 
-vLLM 0.32.0 with SmolLM2-135M on two cores, which other programs used as well; four requests at a time at most, ten users
-with four requests each: 64 tokens of prompt, 48 of answer.
+vLLM 0.32.0 with SmolLM2-135M on two cores, which other programs used as well. Four requests at a time at most; ten
+users, four requests each: 64 tokens of prompt, 48 of answer.
 """
 
 from __future__ import annotations
