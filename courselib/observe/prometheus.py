@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 START_TIMEOUT_S = 60.0
 POLL_S = 0.05
 HTTP_TIMEOUT_S = 30.0
+# What has taken its port may never answer; meanwhile it is not seen that Prometheus has ended.
+READY_TIMEOUT_S = 2.0
 # Another program may take the port between our look and Prometheus's start.
 TRIES = 3
 # A recording keeps the times at which it was made; the default of 15 days would remove it.
@@ -144,9 +146,12 @@ class Prometheus:
                         return False
                     text = _("Prometheus ended with exit code {code}; the details show its log.")
                     raise EngineDied(text.format(code=code), details=log[-2000:])
-                with contextlib.suppress(httpx.TransportError):
-                    if http.get("/-/ready").status_code == 200:
-                        return True
+                with contextlib.suppress(httpx.TransportError, ValueError, LookupError, TypeError):
+                    if http.get("/-/ready", timeout=READY_TIMEOUT_S).status_code == 200:
+                        # Another Prometheus may have taken the port.
+                        flags = http.get("/api/v1/status/flags", timeout=READY_TIMEOUT_S).json()["data"]
+                        if flags["storage.tsdb.path"] == f"{self.folder}/data":
+                            return True
         self.stop()
         text = _("Prometheus was not ready after {n:g} s; the machine may be too busy. Try again.")
         raise StartTimeout(text.format(n=START_TIMEOUT_S), details=self._process.logs()[-2000:])

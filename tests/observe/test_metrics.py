@@ -1,9 +1,14 @@
 """The scale of metrics on recorded pages of each engine, and Prometheus on live ones."""
 
+import signal
+import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 import courselib
@@ -153,6 +158,39 @@ def test_a_recording_gives_its_p95_in_promql(prometheus_programs):
     assert sample.value == pytest.approx(80 + 80 * 4 / 6)
     assert 80 < percentile(seen.ttft_s, 95) < 160
     assert labels["model_name"] == "smollm2-135m" and max(value for _at, value in points) == 6
+
+
+def test_a_port_that_another_program_has_taken_meanwhile_is_given_up(prometheus_programs, monkeypatch):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        ports = [other.getsockname()[1], prometheus.free_port()]
+        monkeypatch.setattr(prometheus, "free_port", lambda: ports.pop(0))
+        with Prometheus({}) as seen:
+            assert seen.query("1")[0].value == 1 and ports == []
+
+
+ALONE = """
+import time
+from courselib.observe.prometheus import Prometheus, Target
+seen = Prometheus({"a": Target("http://127.0.0.1:1", "secret")})
+print(seen.folder, seen._process.pid, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="nothing here ends a process without a word to it")
+def test_a_kernel_that_is_killed_takes_prometheus_and_the_key_with_it(prometheus_programs):
+    with subprocess.Popen([sys.executable, "-c", ALONE], stdout=subprocess.PIPE, text=True) as kernel:
+        folder, pid = kernel.stdout.readline().split()
+        assert (Path(folder) / "key-0").read_text() == "secret" and psutil.pid_exists(int(pid))
+        kernel.kill()
+    wait_until(lambda: not Path(folder).exists() and not psutil.pid_exists(int(pid)))
+
+
+def test_scrapes_without_a_pause_are_refused(prometheus_programs):
+    with pytest.raises(SettingsError, match=r"scrape_s is 0; give 0.1"):
+        Prometheus({}, scrape_s=0)
 
 
 @pytest.mark.engine
