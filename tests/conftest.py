@@ -10,10 +10,11 @@ import courselib
 from courselib import machine
 from courselib.engines.vllm import environment
 from courselib.errors import EngineMissing
+from courselib.observe import prometheus
 
 # Fixtures whose tests need another environment than the one they run in, or what is fetched while the others run.
 VLLM = {"installed", "convert_python"}
-ELSEWHERE = VLLM | {"text_generation_python", "graders", "ray_programs", "gemma"}
+ELSEWHERE = VLLM | {"text_generation_python", "graders", "ray_programs", "gemma", "prometheus_programs"}
 
 
 # Another machine, slow or busy, tries the same examples and fails no test by its speed alone.
@@ -127,6 +128,15 @@ def ray_programs():
     if not folder:
         pytest.skip("COURSELIB_RAY names no folder that has Ray and what the course needs")
     return folder
+
+
+@pytest.fixture(scope="session")
+def prometheus_programs():
+    """The programs prometheus and promtool; where they are not installed, tests that need them are skipped."""
+    try:
+        return prometheus.find()
+    except EngineMissing as error:
+        pytest.skip(error.message)
 
 
 @pytest.fixture(scope="session")

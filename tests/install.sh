@@ -40,6 +40,15 @@ install_bubblewrap() {
   fi
 }
 
+# On a machine with systemd the package starts a Prometheus of its own; containers, in which CI runs, have none.
+install_prometheus() {
+  if command -v prometheus >/dev/null && command -v promtool >/dev/null; then return; fi
+  if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] && [ ! -d /run/systemd/system ]; then
+    echo "Installing prometheus for the tests of metrics…"
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends prometheus >/dev/null
+  fi
+}
+
 # TGI's older client wants a huggingface_hub that the course is too new for.
 install_text_generation() {
   local at=.venvs/text_generation
@@ -73,6 +82,7 @@ install_graders() {
 install_programs() { # one after the other, since apt-get locks its lists
   install_bubblewrap
   install_chromium
+  install_prometheus
 }
 
 begin install_programs

@@ -25,7 +25,8 @@ SLOW_INSTALLER = "#!/usr/bin/env bash\nsleep 600 &\necho $! >$PWD/started\nwait\
 PROGRAMS = ("ruff", "mypy", "courselib", "python")
 PHASES = ["ruff", "format", "mypy", "notebooks are built from their lessons", "tests without an engine",
           "llama.cpp as a library", "tests with llama.cpp", "installing vLLM, a browser, other kernels",
-          "tests in other environments", "notebooks", "tests with vLLM", "notebooks with vLLM", "tests in a browser"]  # fmt: skip
+          "tests in other environments", "notebooks", "tests with vLLM", "notebooks with vLLM",
+          "tests in a browser"]  # fmt: skip
 
 
 @pytest.fixture
@@ -89,7 +90,8 @@ def test_an_installation_that_fails_is_a_phase(checkout):
 
 def test_an_installation_that_fails_hides_none_of_the_others(checkout):
     shutil.copy(SCRIPT.with_name("install.sh"), checkout / "tests/install.sh")
-    (checkout / "path/chromium").touch(0o755)
+    for name in ("chromium", "prometheus", "promtool"):
+        (checkout / "path" / name).touch(0o755)
     for name in ("text_generation", "graders", "ray"):
         (checkout / ".venvs" / name).mkdir(parents=True)
         (checkout / ".venvs" / name / "complete").touch()

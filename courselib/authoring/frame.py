@@ -59,6 +59,7 @@ def head_cell(lesson: Lesson, project: Project, notebook: str, _: Translate) -> 
         "tgi": _("TGI"),
         "gpu": _("a GPU"),
         "docker": _("Docker"),
+        "prometheus": _("Prometheus (Debian's package `prometheus`)"),
         "download": _("a download"),
     }
     facts = [_("{n} minutes").format(n=lesson.minutes), words[lesson.level]]

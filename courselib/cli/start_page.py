@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -174,6 +175,8 @@ def missing() -> dict[str, str]:
         lacks["native"] = _("llama.cpp as a library: `make native`")
     if not _has_vllm():
         lacks["vllm"] = _("vLLM: `courselib install vllm`")
+    if not (shutil.which("prometheus") and shutil.which("promtool")):
+        lacks["prometheus"] = _("Prometheus: `sudo apt install prometheus`")
     return lacks
 
 

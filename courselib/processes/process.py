@@ -34,6 +34,7 @@ class GuardedProcess:
         name: names the log file.
         grace_s: seconds between asking it to stop (TERM) and ending it (KILL).
         own_tmpdir: give it a folder of its own for temporary files, which is removed with it.
+        folder: where its log is written, with files that the caller has put there; removed with it.
 
     Raises:
         EngineMissing: the program does not exist or may not be run.
@@ -47,9 +48,10 @@ class GuardedProcess:
         name: str,
         grace_s: float = 2.0,
         own_tmpdir: bool = False,
+        folder: Path | None = None,
     ) -> None:
         self.command = list(command)
-        folder = Path(tempfile.mkdtemp(prefix="cl-", dir=short_folder()))
+        folder = folder or new_folder()
         self._log = GrowingLog(folder / f"{name}.log")
         # Its own session: an interrupt of the notebook's kernel goes to the kernel's whole group.
         detach: dict[str, Any] = {"creationflags": 0x200} if os.name == "nt" else {"start_new_session": True}
@@ -142,6 +144,11 @@ class GuardedProcess:
 def _sum(sizes: list[int | None]) -> int | None:
     known = [size for size in sizes if size is not None]
     return sum(known) if known and len(known) == len(sizes) else None
+
+
+def new_folder() -> Path:
+    """A new folder for one process's log and files; only this user may look into it."""
+    return Path(tempfile.mkdtemp(prefix="cl-", dir=short_folder()))
 
 
 def short_folder() -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from courselib.authoring.execution import CELL_TIMEOUT_S
 from courselib.engines.vllm import environment
 from courselib.errors import EngineMissing
+from courselib.observe import prometheus
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 # Plotly's outputs are compared as plain data, and sets in one order.
@@ -34,6 +35,11 @@ def what_is_missing(path: Path) -> str:
     if "vllm" in needs:
         try:
             environment.find()
+        except EngineMissing as error:
+            return error.message
+    if "prometheus" in needs:
+        try:
+            prometheus.find()
         except EngineMissing as error:
             return error.message
     return ""

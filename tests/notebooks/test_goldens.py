@@ -57,19 +57,21 @@ def test_what_compares_nothing_is_noticed(small):
 
 @pytest.mark.slow
 def test_a_notebook_that_cannot_run_here_is_left_out_and_named(tmp_path, monkeypatch, capfd):
-    """Three notebooks, of which two need what this machine seems not to have."""
+    """Four notebooks, of which three need what this machine seems not to have."""
     lesson = fixture("lesson.md")
-    others = {"more": "vllm", "most": "native"}
+    others = {"more": "vllm", "most": "native", "other": "prometheus"}
     others = {name: lesson.replace("needs: []", f"needs: [{need}]") for name, need in others.items()}
     root = make_project(tmp_path, bytes=lesson, **others)
     assert build(root).ok
     monkeypatch.setitem(sys.modules, "llama_cpp", None)
     monkeypatch.setenv(environment.VARIABLE, "/no/python")
+    monkeypatch.setattr("shutil.which", lambda _program: None)
     monkeypatch.setattr(nbval, "NOTEBOOKS", root / "notebooks")
     monkeypatch.delenv("COURSELIB_REQUIRE_VLLM", raising=False)
     assert nbval.main("without-vllm") == 0
     said = capfd.readouterr().out
     assert "Left out: most.ipynb. llama-cpp-python is not installed: make native" in said
+    assert "Left out: other.ipynb. There is no program prometheus" in said
     assert "more" not in said
     assert "5 passed, 1 skipped" in said
     assert nbval.main("with-vllm") == 0
