@@ -24,6 +24,7 @@ from tests.exercises import (
     cases_programs,
     cases_sampling,
     cases_scheduling,
+    cases_serving,
     cases_settings,
     cases_streams,
     cases_texts,
@@ -37,6 +38,7 @@ CASES = (
     | cases_arithmetic.CASES
     | cases_memory.CASES
     | cases_scheduling.CASES
+    | cases_serving.CASES
     | cases_programs.CASES
     | cases_streams.CASES
     | cases_texts.CASES
