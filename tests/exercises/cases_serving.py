@@ -87,6 +87,23 @@ def compared(equal=lambda one, other: math.isclose(one, other, abs_tol=1e-6), *,
     return answer
 
 
+def mended(*, keep=None, **otherwise):
+    """Settings repaired by what they are, not by the error; each fault can be repaired ``otherwise``."""
+
+    def answer(settings, _error):
+        changes = {
+            "model": {"model": "smollm2-135m"},
+            "flash_attn": {"flash_attn": "on"},
+            "ubatch": {"batch": settings.get("ubatch")},
+            "port": {"port": None},
+        }
+        fault = next(name for name in changes if name in settings)
+        new = settings | (otherwise[fault](settings) if fault in otherwise else changes[fault])
+        return {name: new[name] for name in new if new[name] is not None and (keep is None or name in keep)}
+
+    return answer
+
+
 CASES = {
     "choose_by_load": Case(
         chosen(),
@@ -134,6 +151,16 @@ CASES = {
             (compared(changed=lambda other, missing, _unsent: other | missing), "in both lists"),
             (compared(changed=lambda other, _missing, unsent: other | unsent), "they are defaults"),
             (compared(ignored=[]), "ignored silently"),
+        ),
+    ),
+    "repair_launch": Case(
+        mended(),
+        (
+            (mended(model=lambda _settings: {}), "no setting repairs a file"),
+            (mended(flash_attn=lambda _settings: {"cache_type_v": "f16"}), "FlashAttention has to be on"),
+            (mended(ubatch=lambda settings: {"ubatch": settings["batch"]}), "batch has to be raised"),
+            (mended(port=lambda settings: {"port": settings["port"] + 1}), "was guessed"),
+            (mended(keep={"model", "flash_attn"}), "removed as well"),
         ),
     ),
 }
