@@ -219,7 +219,7 @@ EXERCISES: tuple[Exercise, ...] = (
     Function(
         "port_library",
         "params(body)",
-        N_("lesson 20, Generation, on defaults and names, and lesson 14, vLLM as a library"),
+        N_("lesson 14, vLLM as a library, on completing texts"),
         library_params,
         _body_inputs,
         tuple(
