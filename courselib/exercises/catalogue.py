@@ -10,6 +10,7 @@ from courselib.exercises import (
     programs,
     sampling,
     scheduling,
+    serving,
     settings,
     streams,
     texts,
@@ -20,5 +21,18 @@ from courselib.exercises.judge import Exercise
 
 def exercises() -> dict[str, Exercise]:
     """Every exercise's judge, by its name."""
-    rooms = (sampling, draws, arithmetic, memory, scheduling, streams, texts, messages, programs, settings, words)
+    rooms = (
+        sampling,
+        draws,
+        arithmetic,
+        memory,
+        scheduling,
+        serving,
+        streams,
+        texts,
+        messages,
+        programs,
+        settings,
+        words,
+    )
     return {each.name: each for room in rooms for each in room.EXERCISES}

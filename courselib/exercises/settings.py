@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from math import exp
 from random import Random
 from typing import Any
 
@@ -28,6 +30,34 @@ BUDGETS = {"f16": 300, "q8_0": 240, "q4_0": 210}
 DRAWN_MIB = 4
 # The finest first; the text names three of them, and a learner may take another that is as fine.
 FORMATS = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "iq4_nl", "q4_0")
+# Poems about these say their lines again and again where nothing forbids it (SmolLM2-135M, Q4_1, temperature 0): their
+# distinct-2 was 0.25 to 0.52. With a repetition penalty of 1.1 it was 0.95 to 0.98, at a typical probability of 0.30 to
+# 0.39; with 1.2 that fell to 0.14 to 0.20.
+TOPICS = ("the night", "a garden", "the moon", "spring")
+DISTINCT, TYPICAL = 0.85, 0.24
+
+
+def distinct_pairs(text: str) -> float:
+    """Different pairs of neighbouring words per word: distinct-2 of Li et al. 2016 (arXiv:1510.03055)."""
+    words = text.split()
+    return len(set(pairwise(words))) / max(1, len(words))
+
+
+def typical_probability(logprobs: list[float]) -> float:
+    """The geometric mean of the tokens' probabilities."""
+    return exp(sum(logprobs) / len(logprobs))
+
+
+def _repeats(value: dict[str, Any]) -> bool:
+    return distinct_pairs(value["text"]) < DISTINCT
+
+
+def _is_unlikely(value: dict[str, Any]) -> bool:
+    return typical_probability(value["logprobs"]) < TYPICAL
+
+
+def _topics(source: Random) -> list[Arguments]:
+    return [(topic,) for topic in source.sample(TOPICS, 2)]
 
 
 def _questions(source: Random) -> list[Arguments]:
@@ -117,6 +147,37 @@ EXERCISES: tuple[Exercise, ...] = (
             Rule(
                 N_("A finer number format of the values would fit into this budget too."),
                 lambda v, budget, _tokens: _is_coarser(v["settings"], "v", budget),
+            ),
+        ),
+    ),
+    Rules(
+        "varied_poem",
+        "written(topic)",
+        N_("lesson 23, Repetition: penalties, on breaking the loop and the cost"),
+        _topics,
+        (
+            Rule(N_("Your settings must be a dictionary."), lambda v, _topic: not isinstance(v["settings"], dict)),
+            Rule(
+                N_("llama.cpp does not know repetition_penalty: it ignores the name, and says nothing."),
+                lambda v, _topic: "repetition_penalty" in v["settings"] and _repeats(v),
+            ),
+            Rule(
+                N_(
+                    "A poem still repeats itself: a presence penalty costs the tenth repetition no more than the first."
+                ),
+                lambda v, _topic: "presence_penalty" in v["settings"] and _repeats(v),
+            ),
+            Rule(
+                N_("A poem still repeats itself: its distinct-2 is below 0.85."),
+                lambda v, _topic: _repeats(v),
+            ),
+            Rule(
+                N_("A temperature makes the draws random: tokens come that the model considers unlikely."),
+                lambda v, _topic: v["settings"].get("temperature", 0) > 0 and _is_unlikely(v),
+            ),
+            Rule(
+                N_("Nothing is repeated, at too high a price: the typical probability is below 0.24."),
+                lambda v, _topic: _is_unlikely(v),
             ),
         ),
     ),

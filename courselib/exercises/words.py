@@ -16,7 +16,20 @@ CHOICES = {
     "seed": {"same", "different"},
     "greedy": {"same", "different"},
 }
-PREDICTED = {"temperature": "flatter", "top_k": "one", "seed": "same", "greedy": "same"}
+
+
+def predicted(temperature: float, top_k: int) -> dict[str, str]:
+    """What happens with such settings, in the words of ``CHOICES``."""
+    change = "flatter" if temperature > 1 else "sharper" if temperature < 1 else "unchanged"
+    left = {1: "one", 2: "two"}.get(top_k, "many")
+    return {"temperature": change, "top_k": left, "seed": "same", "greedy": "same"}
+
+
+def _settings(source: Random) -> list[Arguments]:
+    low, high = round(source.uniform(0.2, 0.9), 1), round(source.uniform(1.2, 3), 1)
+    some = [1, 2, source.randint(5, 90)]
+    source.shuffle(some)
+    return list(zip((high, low, 1.0), some, strict=True))
 
 
 def _once(_source: Random) -> list[Arguments]:
@@ -39,30 +52,32 @@ def words_in(value: Any) -> int:
 EXERCISES: tuple[Exercise, ...] = (
     Rules(
         "predict_sampling",
-        "predictions()",
+        "predictions(temperature, top_k)",
         N_("lesson 21, From logits to a token"),
-        _once,
+        _settings,
         (
             Rule(
                 N_("Return a dictionary with exactly the four keys of the table, each with a word."),
-                lambda value: not _is_complete(value),
+                lambda value, *_call: not _is_complete(value),
             ),
-            Rule(N_("A value is none of the words in its row of the table."), lambda value: not _is_chosen(value)),
             Rule(
-                N_("A temperature above 1 divides the logits: what becomes of the distance between two of them?"),
-                lambda value: value["temperature"] != PREDICTED["temperature"],
+                N_("A value is none of the words in its row of the table."), lambda value, *_call: not _is_chosen(value)
+            ),
+            Rule(
+                N_("The temperature divides the logits: what becomes of the distance between two of them?"),
+                lambda value, *call: value["temperature"] != predicted(*call)["temperature"],
             ),
             Rule(
                 N_("top_k: count the tokens that are left to draw from, before you think of the temperature."),
-                lambda value: value["top_k"] != PREDICTED["top_k"],
+                lambda value, *call: value["top_k"] != predicted(*call)["top_k"],
             ),
             Rule(
                 N_("seed: what is random in a draw is a stream of numbers. What does a seed fix?"),
-                lambda value: value["seed"] != PREDICTED["seed"],
+                lambda value, *call: value["seed"] != predicted(*call)["seed"],
             ),
             Rule(
                 N_("greedy: does a choice of the highest logit use a random number at all?"),
-                lambda value: value["greedy"] != PREDICTED["greedy"],
+                lambda value, *call: value["greedy"] != predicted(*call)["greedy"],
             ),
         ),
     ),

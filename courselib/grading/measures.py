@@ -73,6 +73,15 @@ def _answered(settings: Any, server: Server, question: str) -> dict[str, Any]:
     return {"settings": settings, "tokens": answer["tokens_predicted"]}
 
 
+def _written(settings: Any, server: Server, topic: str) -> dict[str, Any]:
+    _check(settings, _SENT)
+    turn = f"<|im_start|>user\nWrite a poem about {topic}.<|im_end|>\n<|im_start|>assistant\n"
+    fixed = {"prompt": turn, "n_predict": 64, "ignore_eos": True, "n_probs": 1, "cache_prompt": False, "stream": False}
+    answer = server.http.post("/completion", json={"temperature": 0, **settings, **fixed}, timeout=ANSWER_S).json()
+    logprobs = [step["logprob"] for step in answer["completion_probabilities"]]
+    return {"settings": settings, "text": answer["content"], "logprobs": logprobs}
+
+
 def _check(settings: Any, names: Collection[str]) -> None:
     """Refuse settings that are no settings.
 
@@ -104,4 +113,5 @@ def _none(*_call: Any) -> list[Any]:
 MEASURES = {
     "two_users": Measure("settings", _all, _needed),
     "never_short": Measure("settings", _none, _answered, engine={"context": 512}),
+    "varied_poem": Measure("settings", _none, _written, engine={"context": 512}),
 }

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -14,8 +15,12 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from courselib.cli.copies import FOLDER
+from tests.cli.running import started
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+PREVIEW = ".jp-MarkdownViewer"
 QUIET = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}
 # A machine that does other work at the same time takes more than a minute to start JupyterLab and to draw a page.
 START_TIMEOUT_S = 240
@@ -243,3 +248,33 @@ def open_notebook(browser, jupyter, screenshots):
     for context in contexts:
         context.close()
     jupyter.end_kernels()
+
+
+@pytest.fixture
+def opened(tmp_path, browser):
+    """Opens the course anew, as ``courselib lab`` does, in one and the same folder; gives the page."""
+    from playwright.sync_api import expect
+
+    settings = tmp_path / "settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(json.dumps(QUIET))
+    environment = {
+        "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(tmp_path / "workspaces"),
+    }
+    folder = tmp_path / "somewhere"
+    folder.mkdir()
+    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+
+    def start():
+        options = ("--no-browser", "--expose-app-in-browser")
+        return started("lab", *options, environment=environment, cwd=folder, stdout=subprocess.PIPE)
+
+    def visit(process):
+        page = context.new_page()
+        page.goto(re.search(r"https?://\S+", process.stdout.readline())[0])
+        expect(page.locator(f"{PREVIEW} h1")).to_contain_text("The course")
+        return page
+
+    yield folder / FOLDER, start, visit
+    context.close()

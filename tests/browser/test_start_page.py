@@ -1,50 +1,17 @@
 """The course as a learner opens it: the start page, a lesson without outputs, and progress kept over a restart."""
 
-import json
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from courselib.cli.copies import FOLDER
 from courselib.questions.answers import FILE
-from tests.browser.conftest import KERNEL_READY, QUIET, show
-from tests.cli.running import started
+from tests.browser.conftest import KERNEL_READY, PREVIEW, show
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.engine, pytest.mark.slow]
 LESSON = "00_start_here.ipynb"
-PREVIEW = ".jp-MarkdownViewer"
-
-
-@pytest.fixture
-def opened(tmp_path, browser):
-    """Opens the course anew, as ``courselib lab`` does, in one and the same folder; gives the page."""
-    settings = tmp_path / "settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
-    settings.parent.mkdir(parents=True)
-    settings.write_text(json.dumps(QUIET))
-    environment = {
-        "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(tmp_path / "workspaces"),
-    }
-    folder = tmp_path / "somewhere"
-    folder.mkdir()
-    context = browser.new_context(viewport={"width": 1280, "height": 1000})
-
-    def start():
-        options = ("--no-browser", "--expose-app-in-browser")
-        return started("lab", *options, environment=environment, cwd=folder, stdout=subprocess.PIPE)
-
-    def visit(process):
-        page = context.new_page()
-        page.goto(re.search(r"https?://\S+", process.stdout.readline())[0])
-        expect(page.locator(f"{PREVIEW} h1")).to_contain_text("The course")
-        return page
-
-    yield folder / FOLDER, start, visit
-    context.close()
 
 
 def test_a_lesson_from_the_start_page_and_progress_after_a_restart(opened, screenshots):

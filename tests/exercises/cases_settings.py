@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import log
+
 from tests.exercises.cases import Case
 
 
@@ -17,6 +19,13 @@ def planned(mib=190, *, kinds=None, context=4096, **settings):
         return {"settings": {"context": context, "parallel": 2, "cache_type_k": kind} | settings, "mib": mib}
 
     return answer
+
+
+def poem(pairs=0.95, probability=0.3, **settings):
+    """A text of forty words with about so many different pairs, and tokens of this probability."""
+    different = round(40 * pairs)
+    text = " ".join([*map(str, range(different)), *["again"] * (40 - different)])
+    return lambda _topic: {"settings": settings, "text": text, "logprobs": [log(probability)] * 64}
 
 
 CASES = {
@@ -39,6 +48,17 @@ CASES = {
             (planned(kinds="f16"), "whatever memory was given"),
             (planned(kinds="q4_0"), "number format of the keys"),
             (planned(kinds="f16", cache_type_v="q4_0"), "number format of the values"),
+        ),
+    ),
+    "varied_poem": Case(
+        poem(frequency_penalty=1.0),
+        (
+            (lambda _topic: {"settings": None, "text": "", "logprobs": [0.0]}, "must be a dictionary"),
+            (poem(0.3, repetition_penalty=1.1), "does not know repetition_penalty"),
+            (poem(0.5, presence_penalty=1.0), "no more than the first"),
+            (poem(0.5), "below 0.85"),
+            (poem(0.97, 0.05, temperature=1.5), "makes the draws random"),
+            (poem(0.97, 0.1, repeat_penalty=2.0), "too high a price"),
         ),
     ),
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tests.exercises.cases import Case
 
-PREDICTED = {"seed": "same", "greedy": "same", "top_k": "one", "temperature": "flatter"}
 EXPLAINED = (
     "A seed fixes the stream of random numbers from which the sampler draws. With the same logits, the same draws give "
     "the same tokens. Another build of the engine computes slightly different logits, so a draw near a border falls on "
@@ -13,18 +12,30 @@ EXPLAINED = (
 
 
 def predicted(**changed):
-    return lambda: PREDICTED | changed
+    """Predictions by comparing numbers; a key's word can be replaced."""
+
+    def answer(temperature, top_k):
+        words = ("sharper", "unchanged", "flatter")
+        right = {
+            "seed": "same",
+            "greedy": "same",
+            "top_k": ("one", "two", "many")[min(top_k, 3) - 1],
+            "temperature": words[(temperature > 1) - (temperature < 1) + 1],
+        }
+        return right | changed
+
+    return answer
 
 
 CASES = {
     "predict_sampling": Case(
-        lambda: dict(sorted(PREDICTED.items())),
+        predicted(),
         (
             (predicted(temperature="sharper"), "distance between two"),
             (predicted(top_k="many"), "left to draw from"),
             (predicted(seed="different"), "What does a seed fix"),
             (predicted(greedy="different"), "use a random number at all"),
-            (lambda: {"seed": "same"}, "exactly the four keys"),
+            (lambda *_settings: {"seed": "same"}, "exactly the four keys"),
             (predicted(temperature="Flatter"), "none of the words"),
         ),
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+import socket
 import ssl
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import courselib
 from courselib.authoring.exercise_cells import judge_name
 from courselib.authoring.source import read_lesson
 from courselib.cli import copies
-from courselib.errors import CheckFailed, LessonError, SettingsError
+from courselib.errors import CheckFailed, CourseError, LessonError, SettingsError
 from courselib.exercises.catalogue import exercises
 from courselib.exercises.check import made
 from tests.exercises import (
@@ -24,6 +25,7 @@ from tests.exercises import (
     cases_programs,
     cases_sampling,
     cases_scheduling,
+    cases_serving,
     cases_settings,
     cases_streams,
     cases_texts,
@@ -37,6 +39,7 @@ CASES = (
     | cases_arithmetic.CASES
     | cases_memory.CASES
     | cases_scheduling.CASES
+    | cases_serving.CASES
     | cases_programs.CASES
     | cases_streams.CASES
     | cases_texts.CASES
@@ -249,3 +252,14 @@ def test_by_hand_is_true_or_false(tmp_path):
     path.write_text(text.replace("by_hand: true", "by_hand: perhaps"), encoding="utf-8")
     with pytest.raises(LessonError, match="true or false"):
         read_lesson(tmp_path, path)
+
+
+def test_the_errors_of_launches_are_those_that_launch_raises():
+    for settings, error in exercises()["repair_launch"].calls(5):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            there = taken.getsockname()[1]
+            error = error.replace(str(settings.get("port")), str(there))
+            if "model" not in settings:  # the notebook has a file that is really cut
+                with pytest.raises(CourseError) as raised:
+                    courselib.launch("llama.cpp", **settings | ({"port": there} if "port" in settings else {}))
+                assert raised.value.message == error

@@ -74,7 +74,8 @@ def settings():
 
 @pytest.mark.engine
 def test_settings_are_measured_on_an_engine_that_hostile_ones_do_not_harm(confinement, tmp_path):
-    (name,) = ENGINE
+    name, other = sorted(ENGINE, reverse=True)
+    hand_in(tmp_path / "in", "poet", other, (COURSE / "solutions" / "en" / f"{other}.ipynb").read_bytes())
     for kind, learner in (("exercises", "stub"), ("solutions", "0-right"), ("solutions", "zz-right")):
         hand_in(tmp_path / "in", learner, name, (COURSE / kind / "en" / f"{name}.ipynb").read_bytes())
     for learner, value in HOSTILE_SETTINGS.items():
@@ -82,6 +83,7 @@ def test_settings_are_measured_on_an_engine_that_hostile_ones_do_not_harm(confin
     hand_in(tmp_path / "in", "flood", name, _with(name, FLOOD))
     results = {each.learner: each for each in grade(tmp_path / "in", tmp_path / "out", ASSIGNMENTS, limits=Limits())}
     points = {learner: each.points for learner, each in results.items()}
+    assert points.pop("poet") == ASSIGNMENTS[other].points
     full = ASSIGNMENTS[name].points
     assert points == dict.fromkeys(["stub", "flood", *HOSTILE_SETTINGS], 0) | {"0-right": full, "zz-right": full}
     assert {each.failed for each in results.values()} == {""}

@@ -894,7 +894,7 @@ class Any(str):
     def __eq__(self, other): return True
     def __ne__(self, other): return False
     def __hash__(self): return 0
-def predictions():
+def predictions(temperature, top_k):
     return {"temperature": Any("sharper"), "top_k": Any("one"), "seed": Any("same"), "greedy": Any("same")}
 """,
         exercise="214_predict_sampling",
