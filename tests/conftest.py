@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -12,7 +13,7 @@ from courselib.engines.vllm import environment
 from courselib.errors import EngineMissing
 
 # Fixtures whose tests need another environment than the one they run in, or what is fetched while the others run.
-ELSEWHERE = {"installed", "convert_python", "text_generation_python", "graders", "ray_programs", "gemma"}
+ELSEWHERE = {"installed", "convert_python", "text_generation_python", "graders", "ray_programs", "gemma", "site_python"}
 
 
 # Another machine, slow or busy, tries the same examples and fails no test by its speed alone.
@@ -120,6 +121,15 @@ def graders():
     if not folder:
         pytest.skip("COURSELIB_GRADERS names no folder that has nbgrader and otter")
     return folder
+
+
+@pytest.fixture(scope="session")
+def site_python():
+    """The interpreter of the environment that builds the website."""
+    folder = os.environ.get("COURSELIB_SITE")
+    if not folder:
+        pytest.skip("COURSELIB_SITE names no folder that has Sphinx's Python: make site, then .venvs/site/bin")
+    return Path(folder) / "python"
 
 
 @pytest.fixture(scope="session")
