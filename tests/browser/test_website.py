@@ -1,8 +1,7 @@
-"""The website as it lies in a folder: every link holds, and a browser without a network reads, searches and darkens it."""
+"""The website in a folder: every link holds, and a browser without a network reads and searches it, light and dark."""
 
 import json
 import re
-import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
@@ -54,7 +53,7 @@ class Page(HTMLParser):
             self.next = given["href"]
         if tag == "a" and "href" in given:
             self.links.append(given["href"])
-        elif "src" in given or tag == "link" and given.get("rel") in ("stylesheet", "preload", "icon"):
+        elif "src" in given or (tag == "link" and given.get("rel") in ("stylesheet", "preload", "icon")):
             self.loads.append(given.get("src") or given["href"])
 
 
@@ -72,7 +71,7 @@ def broken(pages):
                 continue
             target = (path.parent / unquote(address.path)).resolve() if address.path else path
             anchor = unquote(address.fragment)
-            if not target.is_file() or anchor and target in pages and anchor not in pages[target].anchors:
+            if not target.is_file() or (anchor and target in pages and anchor not in pages[target].anchors):
                 yield f"{path.name}: {link}"
 
 
@@ -188,25 +187,16 @@ def test_search_finds_a_word(visit, screenshots):
 
 def test_a_second_language_has_the_same_pages_and_a_switch(site_python, tmp_path):
     """A course of one lesson, in English and in a language that is not translated."""
-    root = tmp_path / "course"
+    root, name = tmp_path / "course", "13_library"
+    cells = [{"cell_type": "markdown", "metadata": {}, "source": text} for text in ("Facts", "# Library")]
+    notebook = json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4})
     for language in ("en", "zh_TW"):
         for folder in ("notebooks", "exercises"):
             (root / folder / language).mkdir(parents=True)
-        shutil.copy(ROOT / "notebooks/en/glossary.md", root / "notebooks" / language)
-        notebook = json.loads((ROOT / "notebooks/en/13_llamacpp_native.ipynb").read_text())
-        notebook["cells"] = [
-            {"cell_type": "markdown", "metadata": {}, "source": text} for text in ("Facts", "# Library")
-        ]
-        (root / "notebooks" / language / "13_llamacpp_native.ipynb").write_text(json.dumps(notebook))
-    (root / "README.md").write_text(
-        "| lesson | what |\n|---|---|\n| **Deploying** | |\n| [13 Library](notebooks/en/13_llamacpp_native.ipynb) | runs |\n\nEnd"
-    )
-    glossary = re.sub(
-        r"\]\(\w+\.ipynb\)", "](13_llamacpp_native.ipynb)", (root / "notebooks/en/glossary.md").read_text()
-    )
-    for language in ("en", "zh_TW"):
-        (root / "notebooks" / language / "glossary.md").write_text(glossary)
+        (root / "notebooks" / language / f"{name}.ipynb").write_text(notebook)
+    rows = ("| lesson |", "|---|", "| **Deploying** |", f"| [13 Library](notebooks/en/{name}.ipynb) |", "", "End")
+    (root / "README.md").write_text("\n".join(rows))
     site = build(site_python, tmp_path / "html", root)
     pages = {path: Page(path) for path in site.rglob("*.html") if "_static" not in path.parts}
-    assert "../../zh_TW/lessons/13_llamacpp_native.html" in pages[site / "en/lessons/13_llamacpp_native.html"].links
+    assert f"../../zh_TW/lessons/{name}.html" in pages[site / f"en/lessons/{name}.html"].links
     assert list(broken(pages)) == []
