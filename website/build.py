@@ -198,7 +198,8 @@ def inline(data: dict[str, Any]) -> None:
     if picture := "".join(data.pop("image/svg+xml", "")):
         data["text/html"] = f"<div class='picture'>{_STYLE.sub('', picture)}</div>"
     elif "text/markdown" in data:
-        data["text/markdown"] = for_page("".join(data["text/markdown"]))
+        # Sphinx resolves no links in outputs.
+        data["text/markdown"] = re.sub(r"\]\((\w+)\.ipynb", r"](\1.html", "".join(data["text/markdown"]))
     elif list(data) == ["text/plain"] and _PANEL.fullmatch(text := "".join(data["text/plain"])):
         words = f"A running notebook shows the panel <code>{html.escape(text)}</code> here."
         data["text/html"] = f"<p class='panel'>{words}</p>"

@@ -165,6 +165,9 @@ def test_pictures_and_questions_are_there(visit):
     page.wait_for_function("image => image.naturalWidth > 300", arg=diagram.element_handle())
     assert "llama.cpp applies" in diagram.get_attribute("alt")
     expect(page.locator(".text_html table").first).to_contain_text("struck out by")
+    style = "([css, name]) => getComputedStyle(document.querySelector(css))[name].match(/[\\d.]+/g).map(Number)"
+    assert min(page.evaluate(style, [".picture text", "fill"])) > 150, "light on a dark page"
+    assert page.evaluate(style, [".text_html", "backgroundColor"]) == [0, 0, 0, 0], "with no ground of its own"
     option = page.locator("details", has_text="One, or very few.").first
     option.locator("summary").click()
     expect(option).to_contain_text("Right.", use_inner_text=True)
