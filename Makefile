@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: lab native test quick lint build check bench clean
+.PHONY: lab native test quick lint build check site bench clean
 
 lab: $(VENV)/.lab
 	@$(BIN)/courselib lab
@@ -53,6 +53,16 @@ build: $(VENV)/.test
 
 check: $(VENV)/.test
 	$(BIN)/courselib build --check
+
+# The website has an environment of its own: Sphinx is no dependency of the course.
+site: .venvs/site/complete
+	.venvs/site/bin/python website/build.py build/site
+
+.venvs/site/complete: website/requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Sphinx needs Python 3.11 or newer; name one with PYTHON=…")'
+	@$(can_make_venv) && $(PYTHON) -m venv .venvs/site
+	.venvs/site/bin/python -m pip --disable-pip-version-check install --quiet --requirement website/requirements.txt
+	@touch $@
 
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/start.py

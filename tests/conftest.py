@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -14,7 +15,7 @@ from courselib.observe import prometheus
 
 # Fixtures whose tests need another environment than the one they run in, or what is fetched while the others run.
 VLLM = {"installed", "convert_python"}
-ELSEWHERE = VLLM | {"text_generation_python", "graders", "ray_programs", "gemma", "prometheus_programs"}
+ELSEWHERE = VLLM | {"text_generation_python", "graders", "ray_programs", "gemma", "prometheus_programs", "site_python"}
 
 
 # Another machine, slow or busy, tries the same examples and fails no test by its speed alone.
@@ -146,6 +147,15 @@ def graders():
     if not folder:
         pytest.skip("COURSELIB_GRADERS names no folder that has nbgrader and otter")
     return folder
+
+
+@pytest.fixture(scope="session")
+def site_python():
+    """The interpreter of the environment that builds the website."""
+    folder = os.environ.get("COURSELIB_SITE")
+    if not folder:
+        pytest.skip("COURSELIB_SITE names no folder that has Sphinx's Python: make site, then .venvs/site/bin")
+    return Path(folder) / "python"
 
 
 @pytest.fixture(scope="session")

@@ -79,6 +79,15 @@ install_graders() {
   touch $at/complete
 }
 
+# Sphinx, for the website (`make site`).
+install_site() {
+  local at=.venvs/site
+  if [ -e $at/complete ]; then return; fi
+  "$python" -m venv $at
+  $at/bin/python -m pip --disable-pip-version-check install --quiet --requirement website/requirements.txt
+  touch $at/complete
+}
+
 install_programs() { # one after the other, since apt-get locks its lists
   install_bubblewrap
   install_chromium
@@ -92,6 +101,7 @@ if [ "${CI:-}" = true ]; then
   begin install_text_generation
   begin install_ray
   begin install_graders
+  begin install_site
   begin .venv/bin/python -m tests.kernels.environments
 fi
 # One by one: `wait` tells only the last one's status. One that fails hides none of the others.

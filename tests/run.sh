@@ -19,6 +19,7 @@ if [ "${CI:-}" = true ]; then
   export COURSELIB_TEXT_GENERATION_PYTHON="$PWD/.venvs/text_generation/bin/python"
   export COURSELIB_RAY="$PWD/.venvs/ray/bin"
   export COURSELIB_GRADERS="$PWD/.venvs/graders/bin"
+  export COURSELIB_SITE="$PWD/.venvs/site/bin"
 fi
 
 # Runs a command, and notes how it ended and how long it took.

@@ -92,7 +92,7 @@ def test_an_installation_that_fails_hides_none_of_the_others(checkout):
     shutil.copy(SCRIPT.with_name("install.sh"), checkout / "tests/install.sh")
     for name in ("chromium", "prometheus", "promtool"):
         (checkout / "path" / name).touch(0o755)
-    for name in ("text_generation", "graders", "ray"):
+    for name in ("text_generation", "graders", "ray", "site"):
         (checkout / ".venvs" / name).mkdir(parents=True)
         (checkout / ".venvs" / name / "complete").touch()
     done = subprocess.run(
