@@ -29,7 +29,7 @@ class Engines(click.Group):
         if name not in ENGINES:
             manifest(name)  # refuses it, with the names
         engine_type = get_engine(name).settings_type
-        text = _("Print {engine}'s Kubernetes manifest, each field with its reason: courselib manifest {engine} > {engine}.yaml")
+        text = _("Print Kubernetes' objects that serve a model with {engine}, each field with its reason, as YAML.")
         return click.Command(
             name,
             params=[*options(engine_type, without=ENGINES[name].elsewhere), *options(ClusterSettings)],

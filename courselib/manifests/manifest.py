@@ -73,15 +73,14 @@ class Manifest:
         kinds = [tree["kind"] for tree in self.trees]
         if kind in kinds:
             return kind
-        raise SettingsError(
-            _("This manifest has no {kind}; it has {kinds}.").format(kind=kind, kinds=", ".join(kinds))
-        )
+        raise SettingsError(_("This manifest has no {kind}; it has {kinds}.").format(kind=kind, kinds=", ".join(kinds)))
 
     def _opening(self) -> str:
         lines = [
-            _("Written by `courselib manifest {engine}`. Checked against Kubernetes' schemas; not run in a cluster.").format(
-                engine=self.container.engine
-            ),
+            _(
+                "Written by `courselib manifest {engine}`, and never run in a cluster. Yours checks it, and changes"
+                " nothing, with: kubectl apply --dry-run=server -f FILE"
+            ).format(engine=self.container.engine),
             _("The key is made first, and is in no file:"),
             f"  openssl rand -hex 32 | tr -d '\\n' | kubectl create secret generic {self.name}-key"
             " --from-file=api-key=/dev/stdin",
@@ -116,4 +115,3 @@ def manifest(engine: str, cluster: ClusterSettings | None = None, **settings: An
     container = ENGINES[engine].container(make_settings(get_engine(engine), settings), cluster)
     name = cluster.name or engine.replace(".", "-")
     return Manifest(name, container, all_objects(container, cluster, name))
-

@@ -38,10 +38,12 @@ def _pods(name: str) -> Tree:
 def volume(cluster: ClusterSettings, name: str) -> Tree:
     """The claim of a volume for the weights."""
     if cluster.shares:
-        mode, why = "ReadWriteMany", _("max_replicas is above 1: pods on several machines share the weights. The storage"
-                                       " class must offer this (NFS, CephFS and the like).")  # fmt: skip
+        mode = "ReadWriteMany"
+        why = _(
+            "Pods on several machines share the weights. The storage class must offer this (NFS, CephFS and the like)."
+        )
     else:
-        mode, why = "ReadWriteOnce", _("max_replicas is 1: one pod at a time has the weights.")
+        mode, why = "ReadWriteOnce", _("One pod at a time has the weights, since max_replicas is 1.")
     head = _("The weights outlive a pod, so that a new one does not download them again.")
     return {
         **_head("v1", "PersistentVolumeClaim", name, head, "-weights"),
@@ -76,7 +78,7 @@ def _pod(box: Container, cluster: ClusterSettings, name: str) -> Tree:
     claim = {"persistentVolumeClaim": {"claimName": f"{name}-weights"}}
     volumes: list[Any] = [{"name": "weights", **claim}]
     if box.shm:
-        why = _("Memory as a file system: the processes of several GPUs exchange data in it. Counts as the pod's memory.")
+        why = _("Files in memory, in which the processes of several GPUs exchange data. Counts as the pod's memory.")
         volumes.append({"name": "shm", "emptyDir": said({"medium": "Memory", "sizeLimit": box.shm}, why)})
     pod: Tree = {
         "enableServiceLinks": said(
@@ -93,7 +95,7 @@ def _pod(box: Container, cluster: ClusterSettings, name: str) -> Tree:
     }  # fmt: skip
     if box.fetch:
         pod["initContainers"] = said(
-            [_fetching(box)], _("Runs to its end before the engine starts: the file is in the volume, and is the right one.")
+            [_fetching(box)], _("Ends before the engine starts. Then the file is in the volume, and is the right one.")
         )
     return {**pod, "containers": [_engine(box, cluster, name)], "volumes": volumes}
 
@@ -155,7 +157,7 @@ def _environment(box: Container, name: str) -> list[Any]:
 def _resources(box: Container, cluster: ClusterSettings) -> Tree:
     limits: Tree = {
         "memory": said(
-            cluster.memory, _("The system ends a container that takes more. There is no limit of CPU: it would stall all threads.")
+            cluster.memory, _("The system ends a container that takes more. A limit of CPU would stall all threads.")
         )
     }
     if box.gpus:
@@ -207,7 +209,7 @@ def service(name: str) -> Tree:
 
 def policy(box: Container, cluster: ClusterSettings, name: str) -> Tree:
     """Who may reach the pods, and what they may reach."""
-    head = _("Who may open connections to the pods, and where they may open some. The cluster's network must enforce it.")
+    head = _("Who may connect to the pods, and where they may connect. The cluster's network must enforce it.")
     port = [{"port": "http", "protocol": "TCP"}]
     clients = {"podSelector": {"matchLabels": {f"{name}-client": "true"}}}
     namespace = {"matchLabels": {"kubernetes.io/metadata.name": cluster.monitoring}}
@@ -284,7 +286,9 @@ def disruption_budget(name: str) -> Tree:
     return {
         **_head("policy/v1", "PodDisruptionBudget", name, head),
         "spec": {
-            "maxUnavailable": said(1, _("minAvailable: 1 would keep a machine from ever being emptied if there is a single pod.")),
+            "maxUnavailable": said(
+                1, _("minAvailable: 1 would block the maintenance for ever if there is a single pod.")
+            ),
             "selector": _pods(name),
         },
     }

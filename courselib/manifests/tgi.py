@@ -58,12 +58,12 @@ def container(settings: TgiSettings, cluster: ClusterSettings) -> Container:  # 
 def _check(settings: TgiSettings, image: str) -> None:
     if XPU_IMAGE in image:
         raise SettingsError(
-            _("image is {image!r}; a manifest can be written for NVIDIA's, AMD's and Intel's processors only: take an"
-              " image without {suffix}.").format(image=image, suffix=XPU_IMAGE)
+            _("image is {image!r}; manifests are for NVIDIA's and AMD's GPUs and for CPUs only; choose an image without"
+              " {suffix}.").format(image=image, suffix=XPU_IMAGE)
         )  # fmt: skip
     if settings.sharded and settings.num_shard is None:
         raise SettingsError(
-            _("sharded is True, but a manifest must name the number of GPUs; set num_shard to it, and leave sharded out.")
+            _("sharded is True, but a manifest must name the number of GPUs; set num_shard in its place.")
         )
 
 
