@@ -86,7 +86,7 @@ def test_objects_fit_together(case):
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_scaled_deployment_leaves_the_number_to_the_autoscaler(case):
-    engine, settings, cluster = CASES[case]
+    _engine, _settings, cluster = CASES[case]
     scales = ClusterSettings(**cluster).scales
     kinds = [each["kind"] for each in made(case).objects]
     assert ("HorizontalPodAutoscaler" in kinds) is scales
@@ -114,9 +114,15 @@ def test_every_flag_has_its_reason(case):
 
 @pytest.mark.parametrize(
     ("case", "gpus", "shm"),
-    [("llama.cpp", None, None), ("llama.cpp on a GPU", "1", None), ("vLLM", "1", None), ("vLLM on two GPUs", "2", "2Gi"),
-     ("TGI on two GPUs", "2", "512Mi"), ("TGI on a CPU", None, None)],
-)  # fmt: skip
+    [
+        ("llama.cpp", None, None),
+        ("llama.cpp on a GPU", "1", None),
+        ("vLLM", "1", None),
+        ("vLLM on two GPUs", "2", "2Gi"),
+        ("TGI on two GPUs", "2", "512Mi"),
+        ("TGI on a CPU", None, None),
+    ],
+)
 def test_gpus_and_shared_memory(case, gpus, shm):
     pod = made(case).object("Deployment")["spec"]["template"]["spec"]
     assert pod["containers"][0]["resources"]["limits"].get("nvidia.com/gpu") == gpus
