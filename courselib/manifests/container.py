@@ -77,7 +77,7 @@ def refuse_of_this_machine(settings: EngineSettings, names: tuple[str, ...]) -> 
             continue
         if not each.repr:
             raise SettingsError(
-                _("{name} does not belong into a manifest, which many people read; put it into the Secret.").format(
+                _("{name} belongs in a Secret, and not in a manifest, which many people read; leave it out.").format(
                     name=each.name
                 )
             )
