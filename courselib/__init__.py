@@ -16,6 +16,7 @@ __version__ = VERSION
 _WHERE = {
     "launch": "courselib.engines.launcher",
     "attach": "courselib.engines.launcher",
+    "manifest": "courselib.manifests.manifest",
     "native": "courselib.engines.llamacpp.native",
     "Server": "courselib.engines.server",
     "check": "courselib.exercises.check",
@@ -58,6 +59,7 @@ __all__ = [
     "check",
     "hint",
     "launch",
+    "manifest",
     "native",
     "setup",
 ]
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
     from courselib.engines.server import Server
     from courselib.errors import CourseError
     from courselib.exercises.check import check
+    from courselib.manifests.manifest import manifest
     from courselib.notebook import setup
     from courselib.panels.chooser import Chooser
     from courselib.panels.compare import Compare

@@ -17,8 +17,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # What takes long to import, or is not installed everywhere: imported in the function that needs it.
 HEAVY = {"docker", "llama_cpp", "openai", "plotly", "torch", "transformers", "uvicorn", "vllm", "xllamacpp"}
-# What others bring: ipywidgets its traits; anyio, on Python 3.10, its groups of errors.
-COME_ALONG = {"exceptiongroup", "traitlets"}
+# What others bring: ipywidgets its traits; anyio, on Python 3.10, its groups of errors; PyYAML is imported as yaml.
+COME_ALONG = {"exceptiongroup", "traitlets", "yaml"}
 # Numbers in, numbers out: what these rooms may use besides the standard library.
 PURE = {"controls": set(), "sampling": {"numpy", "regex"}, "memory": {"numpy"}, "exercises": set()}
 

@@ -15,6 +15,7 @@ from courselib.cli.grade_by_hand import grade_by_hand
 from courselib.cli.install import install
 from courselib.cli.lab import lab
 from courselib.cli.llama_server import llama_server
+from courselib.cli.manifest import manifest
 from courselib.cli.models import models
 from courselib.cli.serve import serve
 from courselib.errors import CourseError
@@ -70,7 +71,7 @@ def doctor(as_json: bool) -> None:
         sys.exit(FAILED)
 
 
-for command in (install, lab, models, llama_server, build, serve, exercise, grade, grade_by_hand):
+for command in (install, lab, manifest, models, llama_server, build, serve, exercise, grade, grade_by_hand):
     main.add_command(command)
 
 if __name__ == "__main__":

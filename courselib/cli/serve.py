@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from courselib.cli.signals import end_on_signals
-from courselib.engines.base import AnyEngine, EngineSettings
+from courselib.engines.base import AnyEngine
 from courselib.engines.settings_help import settings_help
 from courselib.i18n import _
 
@@ -39,7 +39,7 @@ class Engines(click.Group):
         text = _("Start {engine}, print its URL, key and command, and serve until Ctrl-C.").format(engine=name)
         return click.Command(
             name,
-            params=_options(engine.settings_type),
+            params=options(engine.settings_type),
             callback=lambda **settings: serve_until_stopped(engine, settings),
             help=text,
             context_settings=dict(EVERYWHERE),
@@ -52,9 +52,11 @@ class Engines(click.Group):
         return super().parse_args(context, args)
 
 
-def _options(settings: type[EngineSettings]) -> list[click.Parameter]:
+def options(settings: type, without: tuple[str, ...] = ()) -> list[click.Parameter]:
+    """An option for each setting of a dataclass, but for those named."""
     hints, texts = typing.get_type_hints(settings), settings_help(settings)
-    return [_option(field, hints[field.name], texts.get(field.name, "")) for field in dataclasses.fields(settings)]
+    kept = [field for field in dataclasses.fields(settings) if field.name not in without]
+    return [_option(field, hints[field.name], texts.get(field.name, "")) for field in kept]
 
 
 def _option(field: dataclasses.Field[Any], annotation: Any, text: str) -> click.Option:
