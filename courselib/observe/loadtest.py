@@ -8,9 +8,8 @@
     opened = loadtest.opened(server, workload.arriving(planned, per_s=4))
     print(loadtest.side_by_side([closed, opened]))
 
-What guidellm, aiperf and `vllm bench serve` have and this has not: several kinds of input (images, chats of many turns),
-processes of its own for each core, sweeps by themselves. What it has besides: an engine's own start and memory, and
-no package to install.
+guidellm and aiperf are the well-kept tools for this: they sweep rates by themselves, use several processes and send
+more than text. This one needs no further package, watches the memory of the server, and is short enough to be read.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -160,9 +159,7 @@ def read(path: str | Path) -> Report:
         if kept.pop("format") != FORMAT:
             raise ValueError
         answers = [Answer(**{**each, "came_s": tuple(each["came_s"])}) for each in kept.pop("answers")]
-        return Report(
-            answers=tuple(answers), **{each.name: kept[each.name] for each in fields(Report) if each.name in kept}
-        )
+        return Report(answers=tuple(answers), **kept)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         text = _("{path} is no load test that was kept here; name a file that save() has written.")
         raise SettingsError(text.format(path=path), details=repr(error)) from None
@@ -257,10 +254,9 @@ def side_by_side(reports: Sequence[Report], *, percents: Sequence[float] = (50, 
             seen = [report.percentile(figure, percent) for report in reports]
             rows.append([f"{_(heading)} p{percent:g}, ms", *("-" if s is None else f"{1000 * s:.0f}" for s in seen)])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            text.rjust(width) if column else text.ljust(width)
-            for column, (text, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
+    return "\n".join(_line(row, widths) for row in rows)
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    first, *others = (text.rjust(width) for text, width in zip(row, widths, strict=True))
+    return "  ".join([row[0].ljust(len(first)), *others]).rstrip()

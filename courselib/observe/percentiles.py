@@ -29,7 +29,7 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def interval(values: Sequence[float], percent: float, *, confidence: float = 0.95) -> tuple[float, float | None]:
-    """Two of the values between which the true percentile lies with at least this confidence, whatever the distribution.
+    """Two of the values between which the true percentile lies with this confidence, or more, for any distribution.
 
     Each value is below the true percentile with the probability ``percent / 100``; how many are is binomial, and that
     gives the ranks. It holds for values that do not depend on each other: waits in one queue do, and know less.

@@ -81,7 +81,7 @@ def draw(n: int, *, prompt: Lengths, answer: Lengths, seed: int = 0) -> tuple[Pl
         SettingsError: ``n`` is below 1.
     """
     check_whole("n", n, 1)
-    source = random.Random(seed)
+    source = random.Random(seed)  # noqa: S311 - repeatable, and no secret
     return tuple(Planned(prompt.draw(source), answer.draw(source)) for _at in range(n))
 
 
@@ -98,7 +98,7 @@ def arriving(planned: Sequence[Planned], *, per_s: float, seed: int = 0) -> tupl
     """
     if not 0 < per_s < math.inf:
         raise SettingsError(_("per_s is {per_s!r}; give a positive number of requests.").format(per_s=per_s))
-    source = random.Random(seed)
+    source = random.Random(seed)  # noqa: S311 - repeatable, and no secret
     times = accumulate(source.expovariate(per_s) for _each in planned)
     return tuple(replace(each, due_s=at) for each, at in zip(planned, times, strict=True))
 

@@ -58,7 +58,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class FakeStreams:
-    """A server whose ``reply(body)`` is a stream's events (``...`` waits for good, ``None`` cuts it), or the JSON of a refusal."""
+    """A server whose ``reply(body)`` is a stream's events, or the JSON of a refusal.
+
+    An event ``...`` waits for good, and ``None`` cuts the stream.
+    """
 
     def __init__(self, reply):
         self.reply, self.asked, self.refusal = reply, [], 400
