@@ -1,12 +1,15 @@
 """Loads and promises on a live llama.cpp server: what holds on every machine, however fast and however busy."""
 
 import threading
+from statistics import median
 
 import pytest
 
 import courselib
+from courselib.observe import loadtest, workload
 from courselib.observe.load import Request, run_load
 from courselib.observe.promise import ANSWER, MIB, QUESTIONS, Promise, measure
+from courselib.observe.workload import Lengths
 
 pytestmark = pytest.mark.engine
 LOOSE = {"first_token": 1e6, "each_token": 1e6}
@@ -59,3 +62,25 @@ def test_earlier_prompts_stay_in_ram_unless_cache_ram_says_no():
             grown[limit] = sizes[-1] - sizes[1]
     assert grown[8192] - grown[0] == pytest.approx(8 * 160 * 23_040, rel=0.1)
     assert grown[0] < MIB
+
+
+def test_a_closed_loop_hides_the_queue_that_an_open_loop_shows_and_a_server_that_stops_loses_no_request():
+    planned = workload.draw(6, prompt=Lengths(8), answer=Lengths(16))
+    with courselib.launch("llama.cpp", context=256, parallel=1) as server:
+        closed = loadtest.closed(server, planned, users=1)
+        opened = loadtest.opened(server, planned)  # all due at once
+        two = loadtest.opened(server, planned, connections=1, warm_up=0)
+        for report in (closed, opened, two):
+            assert len(report.complete) == 6 and not report.errors
+            assert {answer.tokens for answer in report.answers} == {16}  # as llama.cpp counts them
+            assert report.memory_bytes
+        # The third one in a queue of six waits for two whole answers.
+        assert median(opened.values("ttft")) > median(closed.values("ttft"))
+        since_sent = [answer.came_s[0] - answer.sent_s for answer in two.answers]
+        assert median(two.values("ttft")) > median(since_sent)
+        assert max(two.values("e2e")) == pytest.approx(two.took_s)
+
+        broken = loadtest.closed(
+            server, planned, users=1, warm_up=0, progress=lambda ended, _of: server.stop() if ended == 2 else None
+        )
+    assert len(broken.complete) == 2 and broken.errors == {"connection": 4}

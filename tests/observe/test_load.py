@@ -32,7 +32,7 @@ class _Handler(BaseHTTPRequestHandler):
         fake.asked.append(asked)
         reply = fake.reply(asked)
         if isinstance(reply, dict):
-            return self.give(400, reply)
+            return self.give(200 if "tokens" in reply else fake.refusal, reply)
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
@@ -41,6 +41,8 @@ class _Handler(BaseHTTPRequestHandler):
                 if event is Ellipsis:  # the answer never goes on
                     fake.began.set()
                     fake.released.wait(30)
+                    return None
+                if event is None:  # the stream ends before the answer does
                     return None
                 self.wfile.write(f"data: {json.dumps(event)}\n\n".encode())
             self.wfile.write(b"data: [DONE]\n\n")
@@ -56,10 +58,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class FakeStreams:
-    """A server whose ``reply(body)`` is a stream's events (``...`` waits for good), or the JSON of a refusal."""
+    """A server whose ``reply(body)`` is a stream's events, or the JSON of a refusal.
+
+    An event ``...`` waits for good, and ``None`` cuts the stream.
+    """
 
     def __init__(self, reply):
-        self.reply, self.asked = reply, []
+        self.reply, self.asked, self.refusal = reply, [], 400
         self.began, self.released = threading.Event(), threading.Event()
 
     def __enter__(self):
@@ -69,10 +74,14 @@ class FakeStreams:
         self.server = Server(get_engine("llama.cpp"), f"http://127.0.0.1:{self._http.server_port}", "secret")
         return self
 
-    def __exit__(self, *_exception):
-        self.released.set()
+    def stop(self):
+        """Nothing answers any more."""
         self._http.shutdown()
         self._http.server_close()
+
+    def __exit__(self, *_exception):
+        self.released.set()
+        self.stop()
 
 
 def users(count, each=2):
