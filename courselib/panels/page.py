@@ -31,7 +31,8 @@ class Page(anywidget.AnyWidget):
         """Have Ctrl+Enter (or Shift+Enter) in a box of text press the panel's first button.
 
         Args:
-            act: called with the prompt as the page has it, when the keys were pressed there; else with ``None``.
+            act: called with the prompt as the page has it, when the keys were pressed there, or the button of a panel
+                that has a prompt; else with ``None``.
         """
 
         def heard(_widget: object, content: dict[str, Any], _buffers: object) -> None:

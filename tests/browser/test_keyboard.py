@@ -9,6 +9,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.engine, pytest.mark.slow]
 
 SERVER = 'import courselib\nserver = courselib.launch("llama.cpp", context=1024, parallel=2)'
 MOST_TABS = 60
+BUSY = """code => {
+    window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({code});
+}"""
 
 
 def opened(open_notebook, panel):
@@ -123,6 +126,16 @@ def test_penalties(open_notebook):
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     expect(page.locator(".cl-logits")).to_contain_text("Side A, token 1")
+
+
+def test_a_click_does_not_overtake_what_was_typed(open_notebook):
+    """While the kernel is at work, ipywidgets holds back all but the first of the changes."""
+    page = opened(open_notebook, "panel = courselib.Penalties(server, max_tokens=8)\npanel")
+    page.evaluate(BUSY, "import time; time.sleep(3)")
+    write(page, "Count.")
+    page.locator(".cl-run").click()
+    expect(page.locator(".cl-state")).to_have_text("done")
+    expect(page.locator(".cl-stale")).to_be_empty()
 
 
 def test_playground(open_notebook):

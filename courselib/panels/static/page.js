@@ -33,6 +33,13 @@ function render({ model, el }) {
     const prompt = event.target.closest(".cl-prompt") ? event.target.value : null;
     model.send({ kind: "submit", prompt });
   };
+  // So with the button: ipywidgets holds back what is typed while the kernel is at work, and a click overtakes it.
+  const press = (event) => {
+    const prompt = model.get("submits") && event.target.closest(".cl-run") && panel.querySelector(".cl-prompt textarea");
+    if (!prompt) return;
+    event.stopPropagation();
+    model.send({ kind: "submit", prompt: prompt.value });
+  };
   // A box that offers names shows those that fit what it holds, which is mostly one: all are shown while it is empty.
   const offer = (event) => {
     const box = event.target;
@@ -58,6 +65,7 @@ function render({ model, el }) {
     panel?.addEventListener("focusin", mark);
     if (panel?.contains(document.activeElement)) mark({ target: document.activeElement }); // it was quicker than we
     panel?.addEventListener("keydown", submit, true); // before ipywidgets, which lets no key out of a box of text
+    panel?.addEventListener("click", press, true);
     panel?.addEventListener("click", offer);
     if (!panel) return;
     nameSliders(panel);
@@ -72,6 +80,7 @@ function render({ model, el }) {
     sliders.disconnect();
     panel?.removeEventListener("focusin", mark);
     panel?.removeEventListener("keydown", submit, true);
+    panel?.removeEventListener("click", press, true);
     panel?.removeEventListener("click", offer);
     model.off("comm_live_update", lost);
     session?.kernelChanged.disconnect(changed);
