@@ -11,8 +11,9 @@ needs no extension of Markdown, and gives each term an anchor wherever the page 
     - only: …
 
 ``also`` adds wordings that are linked; ``only`` replaces the term by other wordings, where the term alone is too common
-a word. The two are separated by commas. ``everyday: yes`` marks a word that stands in every paragraph of the course:
-it is linked in the lesson that teaches it, and nowhere else.
+a word. The two are separated by commas. ``everyday: yes`` marks a word that stands in every paragraph of the course, or
+that means something else in other lessons (a loop in a program): it is linked in the lesson that teaches it, and
+nowhere else.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def _slot_inputs(source: Random) -> list[Arguments]:
 
 
 # The same in both, and what vLLM's library has under another name; all else is not a parameter of sampling.
-_SAME = ("temperature", "top_k", "top_p", "min_p", "seed", "stop", "ignore_eos", "presence_penalty")
+_SAME = ("temperature", "top_k", "top_p", "min_p", "seed", "stop", "ignore_eos")
 _RENAMED = {"n_predict": "max_tokens", "repeat_penalty": "repetition_penalty"}
 # llama.cpp b11549's own, as lesson 20 has them.
 _DEFAULTS = {"temperature": 0.8, "top_k": 40, "top_p": 0.95, "min_p": 0.05}
@@ -139,7 +139,7 @@ def _histogram_inputs(source: Random) -> list[Arguments]:
 CLOSE = 1e-6
 
 
-def unheard(sent: dict[str, Any], used: dict[str, Any], *, fault: str = "") -> dict[str, list[str]]:
+def compare_settings(sent: dict[str, Any], used: dict[str, Any], *, fault: str = "") -> dict[str, list[str]]:
     """The names that a server did not know, and those for which it used another value; each list sorted."""
     ignored = [name for name in sent if name not in used]
     changed = [name for name in sent if name in used and not _is_close(sent[name], used[name], exact=fault == "exact")]
@@ -210,7 +210,7 @@ EXERCISES: tuple[Exercise, ...] = (
             for fault, says in (
                 ("whole", N_("Each request gets the whole context here; it is divided between the slots.")),
                 ("idle", N_("The shares depend on how many slots are busy; the division is fixed at the start.")),
-                ("refuses", N_("A request is refused because all slots are busy; it is only early.")),
+                ("refuses", N_("A request is refused because all slots are busy; it has to wait.")),
                 ("exact", N_("Off by one at the boundary: a prompt that fills its slot leaves no room for a token.")),
                 ("prompt", N_("The prompt's own tokens are not taken off: prompt and answer share the slot.")),
             )
@@ -251,12 +251,12 @@ EXERCISES: tuple[Exercise, ...] = (
     ),
     Function(
         "used_settings",
-        "unheard(sent, used)",
+        "compare_settings(sent, used)",
         N_("lesson 20, Generation, on what the engine really used"),
-        unheard,
+        compare_settings,
         _report_inputs,
         tuple(
-            Mistake(says, partial(unheard, fault=fault))
+            Mistake(says, partial(compare_settings, fault=fault))
             for fault, says in (
                 ("exact", N_("A value counts as changed that differs only by the rounding to 32 bits.")),
                 ("both", N_("A name that the server did not know is in both lists; it was ignored, not changed.")),

@@ -78,10 +78,10 @@ class Manifest:
     def _opening(self) -> str:
         lines = [
             _(
-                "Written by `courselib manifest {engine}`, and never run in a cluster. Yours checks it, and changes"
-                " nothing, with: kubectl apply --dry-run=server -f FILE"
+                "Written by `courselib manifest {engine}`, and never run in a cluster. To check it on yours without"
+                " changing anything: kubectl apply --dry-run=server -f FILE"
             ).format(engine=self.container.engine),
-            _("The key is made first, and is in no file:"),
+            _("Make the key first. It is then in the cluster, and in no file:"),
             f"  openssl rand -hex 32 | tr -d '\\n' | kubectl create secret generic {self.name}-key"
             " --from-file=api-key=/dev/stdin",
         ]

@@ -238,7 +238,7 @@ def _outwards(box: Container) -> Any:
     hub = {"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": PRIVATE}}], "ports": [{"port": 443, "protocol": "TCP"}]}
     why = _("HTTPS to the internet, for the weights; not to other machines of the cluster, nor to the cloud's address"
             " that gives out credentials (169.254.169.254).")  # fmt: skip
-    return [said(dns, _("Names.")), said(hub, why)]
+    return [said(dns, _("DNS, which turns names into addresses.")), said(hub, why)]
 
 
 def metric_name(box: Container) -> str:
@@ -267,7 +267,7 @@ def autoscaler(box: Container, cluster: ClusterSettings, name: str) -> Tree:
         "spec": {
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
             "minReplicas": said(cluster.replicas, _("replicas: there is always one that is loaded.")),
-            "maxReplicas": said(cluster.max_replicas, _("max_replicas: a bill, and GPUs, have an end.")),
+            "maxReplicas": said(cluster.max_replicas, _("max_replicas: limits the cost, and the number of GPUs.")),
             "metrics": said([metric], why),
             "behavior": {
                 "scaleDown": {

@@ -120,7 +120,7 @@ CASES = {
         (
             (room(lambda context, *_rest: context), "whole context"),
             (room(lambda context, parallel, busy: context // min(parallel, busy + 1)), "fixed at the start"),
-            (room(waits="refused"), "only early"),
+            (room(waits="refused"), "has to wait"),
             (room(spare=0), "leaves no room"),
             (room(uses=0), "not taken off"),
         ),
