@@ -10,7 +10,7 @@ is the same.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from courselib.checks import check_positive, check_share, check_whole
 from courselib.errors import SettingsError
@@ -19,6 +19,7 @@ from courselib.planning.queueing import wait_s
 
 HOUR_S = 3600
 MOST_UTILISATION = 0.99
+HALVINGS = 40  # of an interval: leaves a millionth of a millionth
 MOST_SLOTS = 1_000_000  # the formula goes through them one by one
 
 
@@ -138,7 +139,7 @@ class Plan:
 
     @property
     def at_once(self) -> float:
-        """Requests in slots on average in the busiest hour, by Little's law: arrivals a second times seconds in a slot."""
+        """Requests in slots on average in the busiest hour: arrivals a second times seconds in a slot (Little's law)."""
         return self.demand.per_s * self.speeds.service_s(self.demand)
 
     @property
@@ -169,14 +170,27 @@ class Plan:
         return self.first_token_s <= p.first_token_s and self.speeds.each_token_s <= p.each_token_s
 
     def most_per_day(self, utilisation: float) -> float:
-        """Requests a day of this kind, spread over the day as now, that the servers carry at this utilisation."""
-        check_share("utilisation", utilisation, most=1)
-        return self.demand.per_day * utilisation / self.utilisation
+        """Requests a day, like those of the demand, with which servers are no busier than this and keep the promise.
+
+        Raises:
+            SettingsError: the utilisation is not above 0 and at most 0.99.
+        """
+        check_share("utilisation", utilisation, most=MOST_UTILISATION)
+        low, high = 0.0, utilisation / self.utilisation  # times the demand
+        if self._times(high).is_kept:
+            return self.demand.per_day * high
+        for _halving in range(HALVINGS):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self._times(middle).is_kept else (low, middle)
+        return self.demand.per_day * low
+
+    def _times(self, factor: float) -> Plan:
+        return replace(self, demand=replace(self.demand, per_hour=factor * self.demand.per_hour))
 
     def __str__(self) -> str:
         return "\n".join(
             [
-                _("{at_once:.1f} requests at once, {servers} servers with {slots} slots, {busy:.0f} % busy").format(
+                _("{at_once:.1f} requests at once; servers: {servers}, slots: {slots}, busy: {busy:.1f} %").format(
                     at_once=self.at_once, servers=self.servers, slots=self.slots, busy=100 * self.utilisation
                 ),
                 _("first token: {percent:g} % within {first:.1f} s; each token after {each:.3f} s").format(

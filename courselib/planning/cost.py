@@ -178,7 +178,7 @@ class BreakEven:
     Args:
         per_day: with so many, both cost the same.
         now: requests a day of the plan's demand.
-        most_per_day: what the planned servers carry.
+        most_per_day: with so many, the planned servers still keep the promise.
     """
 
     per_day: float

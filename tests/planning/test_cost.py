@@ -43,7 +43,7 @@ def test_at_the_break_even_both_cost_the_same(price_in, price_out, days):
     there = replace(DEMAND, busy_hours=DEMAND.busy_hours * found.per_day / DEMAND.per_day)
     assert rented.month(there, days=days) == pytest.approx(own.month)
     assert found.cheaper == ("own" if rented.month(DEMAND, days=days) > own.month else "rented")
-    assert found.is_reachable == (found.per_day <= 2 * 0.7 / 1.9 * 3600 * 6)
+    assert found.is_reachable == (found.per_day <= PLAN.most_per_day(0.7))
 
 
 def test_a_rented_request_by_hand():
