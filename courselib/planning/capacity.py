@@ -20,7 +20,7 @@ from courselib.planning.queueing import wait_s
 HOUR_S = 3600
 MOST_UTILISATION = 0.99
 HALVINGS = 40  # of an interval: leaves a millionth of a millionth
-MOST_SLOTS = 1_000_000  # the formula goes through them one by one
+MOST_SLOTS = 100_000  # the formula goes through them one by one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +139,7 @@ class Plan:
 
     @property
     def at_once(self) -> float:
-        """Requests in slots on average in the busiest hour: arrivals a second times seconds in a slot (Little's law)."""
+        """Requests in slots on average in the busiest hour (Little's law: arrivals a second times time in a slot)."""
         return self.demand.per_s * self.speeds.service_s(self.demand)
 
     @property
