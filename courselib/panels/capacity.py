@@ -20,7 +20,7 @@ LABEL_WIDTH = "150px"
 # Which argument of which class of ``courselib.planning`` an input is; an input that is not here is none of a class.
 GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Demand": (N_("What people ask"), ("users", "per_hour", "busy_hours", "prompt", "answer")),
-    "Speeds": (N_("What one server was measured to do"), ("prefill", "decode", "at_once")),
+    "Speeds": (N_("What one server does: measure yours"), ("prefill", "decode", "at_once")),
     "Promise": (N_("What is promised"), ("first_token_s", "each_token_s", "utilisation")),
     "Machine": (N_("Prices, in any currency"), ("price_hour", "spare", "price_in", "price_out", "days")),
 }
@@ -175,7 +175,11 @@ class Capacity(Panel):
             (
                 _("Break-even"),
                 _("{n:,.0f} requests a day").format(n=even.per_day),
-                _("now {now:,.0f}; the servers carry {most:,.0f}").format(now=even.now, most=even.most_per_day),
+                _("now {now:,.0f}, cheaper: {cheaper}; the servers carry {most:,.0f}").format(
+                    now=even.now,
+                    cheaper=_("own machines") if even.cheaper == "own" else _("the API"),
+                    most=even.most_per_day,
+                ),
             ),
         ]
 

@@ -55,6 +55,7 @@ def test_text_twin_and_fixed_repr(panel):
         "users               200",
         "prompt / prefill",
         "2,628",
+        "now 10,800, cheaper: the API",
         "13,127 requests a day",
     ):
         assert text in table + panel.origin
