@@ -22,6 +22,7 @@ _WHERE = {
     "check": "courselib.exercises.check",
     "hint": "courselib.questions.hints",
     "setup": "courselib.notebook",
+    "Capacity": "courselib.panels.capacity",
     "Chooser": "courselib.panels.chooser",
     "Compare": "courselib.panels.compare",
     "Controls": "courselib.controls.controls",
@@ -39,6 +40,7 @@ _WHERE = {
 }
 
 __all__ = [
+    "Capacity",
     "Chooser",
     "Compare",
     "Controls",
@@ -73,6 +75,7 @@ if TYPE_CHECKING:
     from courselib.exercises.check import check
     from courselib.manifests.manifest import manifest
     from courselib.notebook import setup
+    from courselib.panels.capacity import Capacity
     from courselib.panels.chooser import Chooser
     from courselib.panels.compare import Compare
     from courselib.panels.deploy import Deploy

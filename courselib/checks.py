@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from courselib.errors import SettingsError
@@ -50,6 +51,16 @@ def check_share(name: str, value: object, *, most: float) -> None:
                 name=name, value=value, most=most
             )
         )
+
+
+def check_positive(name: str, value: object) -> None:
+    """Make sure that ``value`` is a finite number above 0.
+
+    Raises:
+        SettingsError: it is not.
+    """
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
+        raise SettingsError(_("{name} is {value!r}; give a number above 0.").format(name=name, value=value))
 
 
 def check_key(name: str, key: object) -> None:

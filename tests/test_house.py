@@ -20,7 +20,7 @@ HEAVY = {"docker", "llama_cpp", "openai", "plotly", "torch", "transformers", "uv
 # What others bring: ipywidgets its traits; anyio, on Python 3.10, its groups of errors; PyYAML is imported as yaml.
 COME_ALONG = {"exceptiongroup", "traitlets", "yaml"}
 # Numbers in, numbers out: what these rooms may use besides the standard library.
-PURE = {"controls": set(), "sampling": {"numpy", "regex"}, "memory": {"numpy"}, "exercises": set()}
+PURE = {"controls": set(), "sampling": {"numpy", "regex"}, "memory": {"numpy"}, "planning": set(), "exercises": set()}
 
 
 class Import(NamedTuple):

@@ -18,6 +18,7 @@ WAITING = (
     "courselib.Penalties(desk, prompt='Hi')",
     "courselib.Stops(desk, prompt='Hi')",
     "courselib.Chooser()",
+    "courselib.Capacity()",
 )
 
 
