@@ -22,6 +22,7 @@ from courselib.engines.registry import get_engine
 from courselib.engines.server import Server
 from courselib.errors import EngineMissing, SettingsError, Unreachable
 from courselib.front import haproxy
+from courselib.front.half import HalfRequests
 from courselib.front.haproxy import Front
 from courselib.front.rules import Rules, configuration
 from courselib.front.tap import Tap
@@ -111,6 +112,7 @@ ALONE = """
 import time
 from courselib.engines.registry import get_engine
 from courselib.engines.server import Server
+from courselib.front.half import HalfRequests
 from courselib.front.haproxy import Front
 front = Front(Server(get_engine("llama.cpp"), "http://127.0.0.1:1", "secret"), ("ada",))
 print(front.folder, front._process.pid, front.keys["ada"], flush=True)
@@ -218,29 +220,15 @@ def test_a_body_that_is_too_long_never_reaches_the_engine(server, front):
     assert direct.status_code == 400 and "exceed" in direct.text, "the engine counts the tokens first"
 
 
-def half_requests(port, number, stack, context=None):
-    """Connections on which a request begins and does not end."""
-    for _ in range(number):
-        opened = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
-        if context:
-            opened = stack.enter_context(context.wrap_socket(opened, server_hostname="127.0.0.1"))
-        opened.sendall(b"POST /v1/completions HTTP/1.1\r\n")
-    return opened
-
-
 @pytest.mark.engine
-def test_requests_that_never_end_block_an_engine_and_not_the_front(server, front):
-    with contextlib.ExitStack() as stack:
-        half_requests(server.port, 16, stack)
-        with pytest.raises(httpx.ReadTimeout):
-            httpx.get(server.url + "/health", timeout=1, trust_env=False)
+def test_requests_that_never_end_are_kept_by_an_engine_and_ended_by_the_front(server, front):
+    with HalfRequests(server.url, 8) as slow:
+        assert slow.closed(within_s=1) == 0
     wait_until(lambda: httpx.get(server.url + "/health", trust_env=False).status_code == 200)
-    port = int(front.url.rpartition(":")[2])
-    with contextlib.ExitStack() as stack:
-        last = half_requests(port, 64, stack, front.trust)
+    with HalfRequests(front.url, 64, front.trust) as slow:
         assert front.client("slow").get(MODELS).status_code == 200
-        last.settimeout(30)
-        assert b" 408 " in last.recv(4096)
+        assert slow.closed(within_s=60) == 64
+    assert " 408 " in front.logs()
 
 
 @pytest.mark.engine
