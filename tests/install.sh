@@ -49,7 +49,7 @@ install_prometheus() {
   fi
 }
 
-# The package starts a HAProxy of its own, where nothing keeps it from that: ended at once.
+# Where nothing prevents it, the package starts a HAProxy of its own, which is ended at once; with systemd, see above.
 install_haproxy() {
   if command -v haproxy >/dev/null && command -v openssl >/dev/null; then return; fi
   if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] && [ ! -d /run/systemd/system ]; then

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from courselib.engines.server import Server
 
 HTTP_TIMEOUT_S = 300.0
-READY_TIMEOUT_S = 2.0
+READY_TIMEOUT_S = 1.0
 CERTIFICATE_DAYS = 30
 
 

@@ -199,13 +199,11 @@ def test_a_client_that_asks_too_often_waits_and_another_does_not(server):
         assert refused and {each.status_code for each in answers} == {200, 429}
         assert refused[0].headers["Retry-After"] == "2"
         assert front.client("ada").get(MODELS).status_code == 200
-        time.sleep(float(refused[0].headers["Retry-After"]))
-        assert bob.get(MODELS).status_code == 200, "refused requests do not count"
         while bob.get(MODELS).status_code != 429:
             pass
         with pytest.raises(openai.RateLimitError, match="Too many requests"):
             front.openai("bob", max_retries=0).models.list()
-        assert front.openai("bob", max_retries=2).models.list().data, "the library waits as it is asked to"
+        assert front.openai("bob", max_retries=2).models.list().data, "it waits as it is asked to"
 
 
 @pytest.mark.engine
@@ -234,13 +232,13 @@ def test_requests_that_never_end_are_kept_by_an_engine_and_ended_by_the_front(se
 @pytest.mark.engine
 def test_a_limit_of_silence_cuts_a_whole_answer_and_not_a_stream(server):
     began = time.monotonic()
-    assert server.http.post(COMPLETIONS, json=completion(60)).status_code == 200
+    assert server.http.post(COMPLETIONS, json=completion(40)).status_code == 200
     silence = max((time.monotonic() - began) / 2, 0.05)
     with Front(server, ("ada",), Rules(silence_s=silence, requests=None)) as front:
         client = front.client("ada")
-        assert client.post(COMPLETIONS, json=completion(120)).status_code == 504
+        assert client.post(COMPLETIONS, json=completion(80)).status_code == 504
         # A neighbour may take the processor for so long that an engine really is silent.
-        assert any(read_stream(client, 120)[0] >= 119 for _ in range(3))
+        assert any(read_stream(client, 80)[0] >= 79 for _ in range(3))
 
 
 def read_stream(client, tokens):
