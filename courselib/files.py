@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and files that only their owner may read."""
 
 from __future__ import annotations
 
@@ -23,6 +23,16 @@ def write_whole(path: Path, text: str) -> None:
     except OSError:
         written.unlink(missing_ok=True)
         raise
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write a new file that only this user may read (mode 600 from the first moment).
+
+    Raises:
+        OSError: it is there already, or the folder cannot be written.
+    """
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 def aside(path: Path, mark: str) -> Path:

@@ -11,11 +11,15 @@ import courselib
 from courselib import machine
 from courselib.engines.vllm import environment
 from courselib.errors import EngineMissing
+from courselib.front import haproxy
 from courselib.observe import prometheus
 
 # Fixtures whose tests need another environment than the one they run in, or what is fetched while the others run.
 VLLM = {"installed", "convert_python"}
-ELSEWHERE = VLLM | {"text_generation_python", "graders", "ray_programs", "gemma", "prometheus_programs", "site_python"}
+ELSEWHERE = VLLM | {
+    "text_generation_python", "graders", "ray_programs", "gemma", "prometheus_programs", "haproxy_programs",
+    "site_python",
+}  # fmt: skip
 
 
 # Another machine, slow or busy, tries the same examples and fails no test by its speed alone.
@@ -136,6 +140,15 @@ def prometheus_programs():
     """The programs prometheus and promtool; where they are not installed, tests that need them are skipped."""
     try:
         return prometheus.find()
+    except EngineMissing as error:
+        pytest.skip(error.message)
+
+
+@pytest.fixture(scope="session")
+def haproxy_programs():
+    """The programs haproxy and openssl; where they are not installed, tests that need them are skipped."""
+    try:
+        return haproxy.find()
     except EngineMissing as error:
         pytest.skip(error.message)
 

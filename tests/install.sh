@@ -49,6 +49,16 @@ install_prometheus() {
   fi
 }
 
+# Where nothing prevents it, the package starts a HAProxy of its own, which is ended at once; with systemd, see above.
+install_haproxy() {
+  if command -v haproxy >/dev/null && command -v openssl >/dev/null; then return; fi
+  if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] && [ ! -d /run/systemd/system ]; then
+    echo "Installing haproxy for the tests of what stands in front of an engine…"
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends haproxy openssl >/dev/null
+    /etc/init.d/haproxy stop >/dev/null 2>&1 || true
+  fi
+}
+
 # TGI's older client wants a huggingface_hub that the course is too new for.
 install_text_generation() {
   local at=.venvs/text_generation
@@ -92,6 +102,7 @@ install_programs() { # one after the other, since apt-get locks its lists
   install_bubblewrap
   install_chromium
   install_prometheus
+  install_haproxy
 }
 
 begin install_programs

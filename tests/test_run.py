@@ -90,7 +90,7 @@ def test_an_installation_that_fails_is_a_phase(checkout):
 
 def test_an_installation_that_fails_hides_none_of_the_others(checkout):
     shutil.copy(SCRIPT.with_name("install.sh"), checkout / "tests/install.sh")
-    for name in ("chromium", "prometheus", "promtool"):
+    for name in ("chromium", "prometheus", "promtool", "haproxy", "openssl"):
         (checkout / "path" / name).touch(0o755)
     for name in ("text_generation", "graders", "ray", "site"):
         (checkout / ".venvs" / name).mkdir(parents=True)

@@ -60,6 +60,7 @@ def head_cell(lesson: Lesson, project: Project, notebook: str, _: Translate) -> 
         "gpu": _("a GPU"),
         "docker": _("Docker"),
         "prometheus": _("Prometheus (Debian's package `prometheus`)"),
+        "haproxy": _("HAProxy (Debian's package `haproxy`)"),
         "download": _("a download"),
     }
     facts = [_("{n} minutes").format(n=lesson.minutes), words[lesson.level]]

@@ -18,7 +18,7 @@ from courselib.errors import LessonError
 from courselib.i18n import _
 
 LEVELS = ("beginner", "intermediate", "advanced")
-NEEDS = ("llama.cpp", "native", "vllm", "tgi", "gpu", "docker", "download", "prometheus")
+NEEDS = ("llama.cpp", "native", "vllm", "tgi", "gpu", "docker", "download", "prometheus", "haproxy")
 # Kernels by name, each with what menus call it.
 KERNELS = {"python3": "Python 3 (ipykernel)", "vllm": "vLLM"}
 DEFAULT_KERNEL = "python3"

@@ -17,6 +17,7 @@ from typing import Any
 from courselib import machine
 from courselib.cli.copies import EXERCISES
 from courselib.errors import CourseError
+from courselib.front import haproxy
 from courselib.i18n import N_, _
 from courselib.questions import answers, hints, questions
 
@@ -177,6 +178,10 @@ def missing() -> dict[str, str]:
         lacks["vllm"] = _("vLLM: `courselib install vllm`")
     if not (shutil.which("prometheus") and shutil.which("promtool")):
         lacks["prometheus"] = _("Prometheus: `sudo apt install prometheus`")
+    try:
+        haproxy.find()
+    except CourseError:
+        lacks["haproxy"] = _("HAProxy: `sudo apt install haproxy openssl`")
     return lacks
 
 

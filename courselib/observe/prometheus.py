@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import subprocess
 import time
@@ -25,23 +24,19 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from courselib import network
-from courselib.errors import EngineDied, EngineMissing, RequestRefused, SettingsError, StartTimeout, Unreachable
+from courselib.errors import EngineMissing, RequestRefused, SettingsError, StartTimeout, Unreachable
+from courselib.files import write_secret
 from courselib.i18n import _
-from courselib.processes.ports import free_port
-from courselib.processes.process import GuardedProcess, new_folder
+from courselib.processes.service import start_service
 
 if TYPE_CHECKING:
     import httpx
 
     from courselib.engines.server import Server
 
-START_TIMEOUT_S = 60.0
 POLL_S = 0.05
 HTTP_TIMEOUT_S = 30.0
-# What has taken its port may never answer; meanwhile it is not seen that Prometheus has ended.
 READY_TIMEOUT_S = 2.0
-# Another program may take the port between our look and Prometheus's start.
-TRIES = 3
 # A recording keeps the times at which it was made; the default of 15 days would remove it.
 RETENTION = "100y"
 
@@ -111,50 +106,25 @@ class Prometheus:
         rules: str = "",
         recording: Path | None = None,
     ) -> None:
+        import httpx
+
         program, _promtool = find()
         if scrape_s < 0.1:
             raise SettingsError(_("scrape_s is {n:g}; give 0.1 seconds or more.").format(n=scrape_s))
         self._targets = len(targets)
-        for last in (False,) * (TRIES - 1) + (True,):
-            folder = new_folder()
-            try:
-                _write_files(folder, targets, scrape_s, rules, recording)
-            except BaseException:
-                shutil.rmtree(folder, ignore_errors=True)
-                raise
-            port = free_port()
-            self.url = f"http://127.0.0.1:{port}"
-            words = [
-                program, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
-                f"--storage.tsdb.retention.time={RETENTION}", f"--web.listen-address=127.0.0.1:{port}",
-            ]  # fmt: skip
-            self._process = GuardedProcess(words, name="prometheus", folder=folder)
-            if self._is_ready(last):
-                break
-
-    def _is_ready(self, last: bool) -> bool:
-        """Wait until it answers; whether it does, where another try is left."""
-        import httpx
-
-        deadline = time.monotonic() + START_TIMEOUT_S
-        with self._client() as http:
-            while time.monotonic() < deadline:
-                if (code := self._process.returncode(POLL_S)) is not None:
-                    log = self._process.logs()
-                    self.stop()
-                    if "address already in use" in log and not last:
-                        return False
-                    text = _("Prometheus ended with exit code {code}; the details show its log.")
-                    raise EngineDied(text.format(code=code), details=log[-2000:])
-                with contextlib.suppress(httpx.TransportError, ValueError, LookupError, TypeError):
-                    if http.get("/-/ready", timeout=READY_TIMEOUT_S).status_code == 200:
-                        # Another Prometheus may have taken the port.
-                        flags = http.get("/api/v1/status/flags", timeout=READY_TIMEOUT_S).json()["data"]
-                        if flags["storage.tsdb.path"] == f"{self.folder}/data":
-                            return True
-        self.stop()
-        text = _("Prometheus was not ready after {n:g} s; the machine may be too busy. Try again.")
-        raise StartTimeout(text.format(n=START_TIMEOUT_S), details=self._process.logs()[-2000:])
+        # What has taken its port may never answer.
+        options = network.direct_options("http://127.0.0.1")
+        with httpx.Client(timeout=READY_TIMEOUT_S, **options) as http:
+            self._process, port = start_service(
+                "Prometheus",
+                write=lambda folder, _port: _write_files(folder, targets, scrape_s, rules, recording),
+                command=lambda folder, port: [
+                    program, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
+                    f"--storage.tsdb.retention.time={RETENTION}", f"--web.listen-address=127.0.0.1:{port}",
+                ],
+                is_ready=lambda folder, port: _is_ready(http, folder, port),
+            )  # fmt: skip
+        self.url = f"http://127.0.0.1:{port}"
 
     def __enter__(self) -> Prometheus:
         return self
@@ -244,23 +214,29 @@ class Prometheus:
         return httpx.Client(base_url=self.url, timeout=HTTP_TIMEOUT_S, **network.direct_options(self.url))
 
 
+def _is_ready(http: httpx.Client, folder: Path, port: int) -> bool:
+    import httpx
+
+    url = f"http://127.0.0.1:{port}"
+    with contextlib.suppress(httpx.TransportError, ValueError, LookupError, TypeError):
+        if http.get(f"{url}/-/ready").status_code == 200:
+            # Another Prometheus may have taken the port.
+            flags = http.get(f"{url}/api/v1/status/flags").json()["data"]
+            return bool(flags["storage.tsdb.path"] == f"{folder}/data")
+    return False
+
+
 def _write_files(
     folder: Path, targets: Mapping[str, Server | Target], scrape_s: float, rules: str, recording: Path | None
 ) -> None:
     keys = {job: folder / f"key-{at}" for at, (job, target) in enumerate(targets.items()) if target.key}
     for job, path in keys.items():
-        write_key(path, targets[job].key or "")
+        write_secret(path, targets[job].key or "")
     (folder / "prometheus.yml").write_text(configuration(targets, keys, scrape_s), encoding="utf-8")
     (folder / "rules.yml").write_text(rules or "groups: []\n", encoding="utf-8")
     promtool("check", "config", "prometheus.yml", folder=folder)
     if recording:
         promtool("tsdb", "create-blocks-from", "openmetrics", str(recording.absolute()), "data", folder=folder)
-
-
-def write_key(path: Path, key: str) -> None:
-    """Write a key into a new file that only this user may read (mode 600 from the first moment)."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(key)
 
 
 def configuration(targets: Mapping[str, Server | Target], keys: Mapping[str, Path], scrape_s: float) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from courselib.authoring.execution import CELL_TIMEOUT_S
 from courselib.engines.vllm import environment
 from courselib.errors import EngineMissing
+from courselib.front import haproxy
 from courselib.observe import prometheus
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
@@ -37,11 +38,12 @@ def what_is_missing(path: Path) -> str:
             environment.find()
         except EngineMissing as error:
             return error.message
-    if "prometheus" in needs:
-        try:
-            prometheus.find()
-        except EngineMissing as error:
-            return error.message
+    for need, program in (("prometheus", prometheus), ("haproxy", haproxy)):
+        if need in needs:
+            try:
+                program.find()
+            except EngineMissing as error:
+                return error.message
     return ""
 
 

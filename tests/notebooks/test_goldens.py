@@ -57,9 +57,9 @@ def test_what_compares_nothing_is_noticed(small):
 
 @pytest.mark.slow
 def test_a_notebook_that_cannot_run_here_is_left_out_and_named(tmp_path, monkeypatch, capfd):
-    """Four notebooks, of which three need what this machine seems not to have."""
+    """Five notebooks, of which four need what this machine seems not to have."""
     lesson = fixture("lesson.md")
-    others = {"more": "vllm", "most": "native", "other": "prometheus"}
+    others = {"more": "vllm", "most": "native", "other": "prometheus", "front": "haproxy"}
     others = {name: lesson.replace("needs: []", f"needs: [{need}]") for name, need in others.items()}
     root = make_project(tmp_path, bytes=lesson, **others)
     assert build(root).ok
@@ -72,6 +72,7 @@ def test_a_notebook_that_cannot_run_here_is_left_out_and_named(tmp_path, monkeyp
     said = capfd.readouterr().out
     assert "Left out: most.ipynb. llama-cpp-python is not installed: make native" in said
     assert "Left out: other.ipynb. There is no program prometheus" in said
+    assert "Left out: front.ipynb. There is no program haproxy" in said
     assert "more" not in said
     assert "5 passed, 1 skipped" in said
     assert nbval.main("with-vllm") == 0

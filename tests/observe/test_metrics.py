@@ -18,6 +18,7 @@ from courselib.observe import metrics, prometheus, recorded
 from courselib.observe.load import Request, run_load
 from courselib.observe.percentiles import percentile
 from courselib.observe.prometheus import Prometheus, Target
+from courselib.processes import service
 from tests.waiting import wait_until
 
 PAGES = {"llama.cpp": "llamacpp.txt", "vllm": "vllm.txt", "tgi-gateway": "tgi_gateway.txt"}
@@ -164,8 +165,8 @@ def test_a_port_that_another_program_has_taken_meanwhile_is_given_up(prometheus_
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        ports = [other.getsockname()[1], prometheus.free_port()]
-        monkeypatch.setattr(prometheus, "free_port", lambda: ports.pop(0))
+        ports = [other.getsockname()[1], service.free_port()]
+        monkeypatch.setattr(service, "free_port", lambda: ports.pop(0))
         with Prometheus({}) as seen:
             assert seen.query("1")[0].value == 1 and ports == []
 
