@@ -111,8 +111,7 @@ class Chooser(Panel):
     def as_table(self) -> str:
         """Answers, ranking and reasons as plain text."""
         lines = [super().as_table()]
-        for question in QUESTIONS:
-            lines.append(f"{self._label(question):<16}{_given(question, self.needs) or '-'}")
+        lines += [f"{self._label(question):<16}{_given(question, self.needs) or '-'}" for question in QUESTIONS]
         for place, verdict in enumerate(self.ranking, 1):
             lines.append(f"{place}. {verdict.title}: {_judgement(verdict)}")
             lines += [f"   {_mark(fact)} {_sentence(fact)} [{_(SOURCES[fact.source].title)}]" for fact in verdict.facts]
