@@ -27,9 +27,10 @@ def desk_stills(
     caption = f"{head} · {preview.model} · {_('before the start')}"
     sizes = predicted_rows(preview.predicted, preview.lost)
     command = wrapped(preview.command)
+    width = max(map(len, settings)) + 2
     text = [
         caption,
-        *(f"{name:<20}{_shown(value)}" for name, value in settings.items()),
+        *(f"{name:<{width}}{_shown(value)}" for name, value in settings.items()),
         *(f"{name}: {size} ({origin})" for name, size, origin in sizes),
         "",
         command,
