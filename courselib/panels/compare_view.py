@@ -47,7 +47,7 @@ def text_lines(names: Sequence[str], found: Found, states: Sequence[str], replie
 def still(
     names: Sequence[str], found: Found, replies: Sequence[Reply], *, prompt: str, caption: str, shared: bool
 ) -> dict[str, str]:
-    """All columns for a saved notebook: answers side by side, what was measured of them, and what differs.
+    """All columns for a saved notebook: the answers, what was measured of them side by side, and what differs.
 
     Args:
         names: of the columns.
@@ -58,8 +58,7 @@ def still(
         shared: whether columns were answered by the same server.
     """
     facts = [{name: (value, origin) for name, value, origin in reply.facts} for reply in replies]
-    answers = [escape(_("answer")), *(escape(reply.text).replace("\n", "<br/>") for reply in replies), ""]
-    rows = [answers]
+    rows = []
     for name in dict.fromkeys(name for each in facts for name in each):
         told = [each.get(name, ("-", "")) for each in facts]
         origins = dict.fromkeys(origin for _value, origin in told if origin)
@@ -73,7 +72,11 @@ def still(
     else:
         differ = f"<p>{escape(_same())}</p>"
     asked = f"<p>{escape(caption)}</p><blockquote>{escape(prompt)}</blockquote>"
-    return {HTML: f"{asked}{table(('', *names, ''), rows)}{differ}<p>{escape(_note(shared=shared))}</p>"}
+    answers = "".join(
+        f"<p><b>{escape(name)}</b></p><blockquote>{escape(reply.text)}</blockquote>"
+        for name, reply in zip(names, replies, strict=True)
+    )
+    return {HTML: f"{asked}{answers}{table(('', *names, ''), rows)}{differ}<p>{escape(_note(shared=shared))}</p>"}
 
 
 def _cell(line: Line) -> str:

@@ -41,7 +41,8 @@ def desk_stills(
         _settings_table({name: settings[name] for name in first}),
         f"<details><summary>{escape(_('More settings'))}</summary>{_settings_table(more)}</details>",
         table((_("memory"), "", ""), [tuple(map(escape, row)) for row in sizes]) if sizes else "",
-        f"<p>{escape(_('The command'))}</p><pre>{escape(command)}</pre><pre>{escape(program)}</pre>",
+        f"<p>{escape(_('The command'))}</p><pre>{escape(command)}</pre>",
+        f"<p>{escape(_('The same in Python'))}</p><pre>{escape(program)}</pre>",
     ]
     return {"text/plain": "\n".join(text), HTML: "".join(parts)}
 
