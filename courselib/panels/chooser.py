@@ -12,6 +12,7 @@ from courselib.choosing import choose
 from courselib.choosing.choose import QUESTIONS, Needs, Verdict
 from courselib.choosing.facts import SOURCES, Fact, Other
 from courselib.i18n import N_, _, ngettext
+from courselib.panels import still
 from courselib.panels.base import Panel, escape
 from courselib.panels.code_fold import CodeFold
 from courselib.panels.fields import Choice, Flag, fields_of
@@ -110,14 +111,25 @@ class Chooser(Panel):
     def as_table(self) -> str:
         """Answers, ranking and reasons as plain text."""
         lines = [super().as_table()]
-        for question in QUESTIONS:
-            given = ", ".join(_(QUESTIONS[question][answer]) for answer in self.needs.answers(question))
-            lines.append(f"{self._label(question):<16}{given or '-'}")
+        lines += [f"{self._label(question):<16}{_given(question, self.needs) or '-'}" for question in QUESTIONS]
         for place, verdict in enumerate(self.ranking, 1):
             lines.append(f"{place}. {verdict.title}: {_judgement(verdict)}")
             lines += [f"   {_mark(fact)} {_sentence(fact)} [{_(SOURCES[fact.source].title)}]" for fact in verdict.facts]
         lines += [f"{_('Also')}: {other.name}, {_(other.text)}" for other in choose.others(self.needs)]
         return "\n".join([*lines, "", self.code.programs.get(self.code.selected, "")]).rstrip()
+
+    def _repr_mimebundle_(self, **wanted: Any) -> dict[str, Any]:
+        """The answers and the ranking as they stand, for saved notebooks."""
+        self.stills = {"text/plain": self.as_table(), still.HTML: self._still()}
+        return super()._repr_mimebundle_(**wanted)
+
+    def _still(self) -> str:
+        caption = " · ".join([self.title, self._engines, self.state, self.origin])
+        rows = [(escape(self._label(question)), escape(_given(question, self.needs) or "-")) for question in QUESTIONS]
+        chosen = still.table((_("What is needed"), ""), rows)
+        program = self.code.programs.get(self.code.selected)
+        start = f"<p>{escape(self.code.labels['title'])}</p><pre>{escape(program)}</pre>" if program else ""
+        return f"<p>{escape(caption)}</p>{chosen}{self.result.value}{start}"
 
     def _label(self, question: str) -> str:
         return str(self.inputs[question].description) if question in self.inputs else _("Operations")
@@ -125,6 +137,11 @@ class Chooser(Panel):
     def __repr__(self) -> str:
         # Fixed, and not by what this machine has: notebooks keep it where there is no front end.
         return "Chooser(TGI, vLLM, llama.cpp)"
+
+
+def _given(question: str, needs: Needs) -> str:
+    """The answers to a question, for people."""
+    return ", ".join(_(QUESTIONS[question][answer]) for answer in needs.answers(question))
 
 
 def _judgement(verdict: Verdict) -> str:
@@ -156,7 +173,7 @@ def _page(ranking: tuple[Verdict, ...], others: tuple[Other, ...]) -> str:
 
 def _place(verdict: Verdict) -> str:
     facts = "".join(
-        f"<li><span class='cl-mark' role='img' aria-label='{escape(_meaning(fact))}'>{_mark(fact)}</span>"
+        f"<li><span class='cl-mark' role='img' aria-label='{escape(_meaning(fact))}'>{_mark(fact)}</span> "
         f"<span>{escape(_sentence(fact))} <span class='cl-quiet'>{_link(fact.source)}</span></span></li>"
         for fact in verdict.facts
     )

@@ -9,6 +9,7 @@ import ipywidgets as widgets
 from courselib.controls.controls import Controls
 from courselib.engines.server import Server
 from courselib.panels.playground import Playground
+from courselib.panels.recording import NoServer, Recording
 
 if TYPE_CHECKING:
     from courselib.panels.deploy import Deploy
@@ -19,20 +20,27 @@ class Column(Playground):
 
     Args:
         number: its place, from 1.
-        source: who answers.
-        controls: what the form holds at first.
+        source: who answers; nobody, where it is a recording alone.
+        controls: what the form holds at first; by default what was recorded, or what a playground begins with.
+        recording: the answer that is shown as long as no server runs.
     """
 
-    def __init__(self, number: int, source: Server | Deploy, controls: Controls) -> None:
+    def __init__(
+        self,
+        number: int,
+        source: Server | Deploy | NoServer,
+        controls: Controls | None,
+        recording: Recording | None = None,
+    ) -> None:
         self.heading = str(number)  # type: ignore[misc]
-        super().__init__(source, controls=controls)
+        super().__init__(source, controls=controls, recording=recording)  # type: ignore[arg-type]
         self.remove_class("cl-panel")
         self.add_class("cl-column")
 
     @property
-    def source(self) -> Server | Deploy:
+    def source(self) -> Server | Deploy | NoServer:
         """Who answers."""
-        given: Server | Deploy = self._source
+        given: Server | Deploy | NoServer = self._source
         return given
 
     @property

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
@@ -9,29 +12,32 @@ import traitlets
 
 from courselib.controls.controls import Controls
 from courselib.controls.differences import differences
-from courselib.controls.route import LOST, Line, Verdict
+from courselib.controls.route import Line
 from courselib.engines.server import Server
 from courselib.errors import CourseError, PanelBusy, SettingsError
 from courselib.i18n import N_, _
-from courselib.panels.base import Panel, button, escape
+from courselib.panels import compare_recording
+from courselib.panels.base import Panel, button
 from courselib.panels.column import Column
+from courselib.panels.compare_recording import FEWEST, MOST, PANEL, CompareRecording, places
+from courselib.panels.compare_view import column_name, differences_html, text_lines
 from courselib.panels.experiment import ROW
 from courselib.panels.fields import Text, fields_of
 from courselib.panels.fold import Fold
-from courselib.panels.playground import FIRST_CONTROLS
+from courselib.panels.recording import NoServer
 from courselib.panels.server_facts import FACTS_WAIT_S, wait_for_facts
 from courselib.panels.state import WORDS, State
-from courselib.panels.tables import Cell, Titled, table_html
 from courselib.panels.worker import Coalescer
 
 if TYPE_CHECKING:
     from courselib.panels.deploy import Deploy
 
-FEWEST, MOST = 2, 4
 # How narrow a column may become before the next one goes below it, by how many there are; four stand two by two.
 NARROWEST = {2: "max(320px, 40%)", 3: "max(260px, 30%)", 4: "max(320px, 40%)"}
 # What all columns together are: the first of these that one of them is.
-ORDER = (State.BUSY, State.FAILED, State.CANCELLED, State.WAITING, State.READY, State.DONE)
+ORDER = (
+    State.BUSY, State.FAILED, State.CANCELLED, State.WAITING, State.READY, State.DONE, State.RECORDED,
+)  # fmt: skip
 
 
 class Compare(Panel):
@@ -43,10 +49,12 @@ class Compare(Panel):
 
     Args:
         asked: for each column a server (or a ``Deploy`` panel), or a pair of one and the controls in its form at first.
-        prompt, system: what the boxes hold at first.
+        prompt, system: what the boxes hold at first, where that is not what was recorded.
+        recording: answers that are shown as long as no server has given others: a file that ``record`` wrote, or one of
+            the course's own. Recorded columns of engines that are not in ``asked`` are added behind it.
 
     Raises:
-        SettingsError: there are fewer than two columns, or more than four.
+        SettingsError: there are fewer than two columns, or more than four, or the recording cannot be opened.
     """
 
     prompt = Text("", rows=3, label=N_("Prompt"), help=N_("the prompt for all servers; Ctrl+Enter sends it"))
@@ -54,16 +62,24 @@ class Compare(Panel):
     state = traitlets.UseEnum(State, State.READY)
 
     def __init__(
-        self, *asked: Server | Deploy | tuple[Server | Deploy, Controls], prompt: str = "", system: str = ""
+        self,
+        *asked: Server | Deploy | tuple[Server | Deploy, Controls],
+        prompt: str | None = None,
+        system: str | None = None,
+        recording: str | Path | None = None,
     ) -> None:
-        if not FEWEST <= len(asked) <= MOST:
-            raise SettingsError(_("Compare was given {n} columns; give it two to four servers.").format(n=len(asked)))
-        pairs = [entry if isinstance(entry, tuple) else (entry, FIRST_CONTROLS) for entry in asked]
-        super().__init__(_("Compare"), ", ".join(source.engine_name for source, _controls in pairs), _("measured"))
+        kept = None if recording is None else compare_recording.read(recording)
+        opened = places([entry if isinstance(entry, tuple) else (entry, None) for entry in asked], kept)
+        if not FEWEST <= len(opened) <= MOST:
+            raise SettingsError(_("Compare was given {n} columns; give it two to four servers.").format(n=len(opened)))
+        super().__init__(_("Compare"), ", ".join(each.source.engine_name for each in opened), _("measured"))
         self.add_class("cl-compare")
         self._drawing = Coalescer(self._draw)
-        self.columns = [Column(at, source, controls) for at, (source, controls) in enumerate(pairs, 1)]
-        self.prompt, self.system = prompt, system
+        self.columns = [Column(at, each.source, each.controls, each.recording) for at, each in enumerate(opened, 1)]
+        first = kept.asked if kept else {"prompt": "", "system": ""}
+        self.prompt = first["prompt"] if prompt is None else prompt
+        self.system = first["system"] if system is None else system
+        self.stills = kept.stills() if kept else {}
         self.inputs = {name: field.widget(self) for name, field in fields_of(Compare).items()}
         self.run_button = button(_("Send"), "paper-plane", "cl-run", lambda _button: self._press())
         self.run_button.button_style = "primary"
@@ -90,13 +106,18 @@ class Compare(Panel):
 
     @property
     def names(self) -> list[str]:
-        """What the columns are called: by number, since a server may have several."""
-        return [f"{column.title} · {column.engine_name}" for column in self.columns]
+        """What the columns are called."""
+        return [column_name(column.title, column.engine_name) for column in self.columns]
 
     @property
     def is_busy(self) -> bool:
         """Whether a column is answering."""
         return any(column.is_busy for column in self.columns)
+
+    @property
+    def asking(self) -> list[Column]:
+        """The columns that Send asks: those that are not a recording alone; all of them, if there is no other."""
+        return [column for column in self.columns if not isinstance(column.source, NoServer)] or self.columns
 
     def differences(self) -> dict[str, list[Line]]:
         """Where the requests differ: by control, the line of each column's report.
@@ -120,7 +141,7 @@ class Compare(Panel):
         """
         if self.is_busy:
             raise PanelBusy(_("This panel is still at work; wait for its end, or press Cancel."))
-        for column in self.columns:
+        for column in self.asking:
             column.attempt(column.start)
 
     def cancel(self) -> None:
@@ -162,12 +183,13 @@ class Compare(Panel):
         """By the coalescer alone; it takes nothing of a column's own drawing, which may be what calls it."""
         busy = self.is_busy
         self.run_button.disabled, self.cancel_button.disabled = busy, not busy
-        states = {column.state for column in self.columns}
+        states = {column.state for column in self.asking}
         self.state = State.BUSY if busy else next(state for state in ORDER if state in states)
         self.show_header(_("answering") if busy else _(WORDS[self.state]))
+        self.set_origin(self._origins())
         self.set_remark("\n".join(dict.fromkeys(column.remark for column in self.columns if column.remark)))
         try:
-            self.table.value = _table(self.names, self._differences(), self._shares_a_server())
+            self.table.value = differences_html(self.names, self._differences(), shared=self._shares_a_server())
         except CourseError:
             self.table.value = ""  # the column at fault says what is wrong
 
@@ -178,43 +200,40 @@ class Compare(Panel):
     def _shares_a_server(self) -> bool:
         return len({id(column.source) for column in self.columns}) < len(self.columns)
 
+    def _origins(self) -> str:
+        """Where the numbers come from; by column, where that is not the same for all."""
+        origins = [column.origin for column in self.columns]
+        if len(set(origins)) == 1:
+            return origins[0]
+        return "; ".join(f"{column.title}: {origin}" for column, origin in zip(self.columns, origins, strict=True))
+
+    def record(self, path: str | Path, *, hardware: str = "") -> Path:
+        """Write the answers at hand as a recording, a JSON file of at most 100 kB.
+
+        Args:
+            path: the file.
+            hardware: what the servers run on; found out by itself where that is this machine.
+
+        Raises:
+            SettingsError: a column has no answer, they are too large, or a server is on another machine.
+            Unreachable: a column has no server that runs.
+        """
+        columns = [replace(column.as_recording(hardware), panel=PANEL) for column in self.columns]
+        return CompareRecording(tuple(columns), tuple(_numbered(self.columns))).write(Path(path))
+
     def as_table(self) -> str:
         """Differences, answers and what was measured of them, as plain text."""
         self._drawing.flush()
         head = [f"{self.title} | {self._engines} | {self.state.value}", *([self.remark] if self.remark else []), ""]
-        lines = [*head, f"{'':<22}" + "".join(f"{name:<26}" for name in self.names).rstrip()]
-        for control, found in self.differences().items():
-            lines.append(f"{control:<22}" + "".join(f"{_cell(line):<26}" for line in found).rstrip())
-        for name, column in zip(self.names, self.columns, strict=True):
-            lines += ["", f"{name}: {column.state.value}"]
-            if reply := column.result:
-                lines += [reply.text, *(f"  {fact}: {value} ({origin})" for fact, value, origin in reply.facts)]
-        return "\n".join(lines)
+        states = [each.origin if each.state is State.RECORDED else each.state.value for each in self.columns]
+        replies = [column.result for column in self.columns]
+        return "\n".join([*head, *text_lines(self.names, self.differences(), states, replies)])
 
     def __repr__(self) -> str:
         return f"Compare({self.engine_name})"
 
 
-def _cell(line: Line) -> str:
-    """What becomes of a control, in few words."""
-    word = _(line.verdict.value)
-    if line.verdict in LOST:
-        return word
-    value = _(line.applies) if isinstance(line.applies, str) else repr(line.applies)
-    return value if line.verdict is Verdict.SENT else f"{value} ({word})"
-
-
-def _table(names: list[str], found: dict[str, list[Line]], shared: bool) -> str:
-    """The differences as HTML; each cell shows its whole sentence under the pointer."""
-    if shared:
-        note = _("Columns that share a server may wait for each other: this affects their times, too.")
-    else:
-        note = _("All are asked at once: engines on one machine share its cores, and this affects their speeds, too.")
-    quiet = f"<p class='cl-quiet'>{escape(note)}</p>"
-    if not found:
-        return f"<p>{escape(_('All columns make the same call, and its controls have the same effect.'))}</p>{quiet}"
-    rows: list[list[Cell]] = [
-        [control, *(Titled(_cell(line), line.text) for line in lines)] for control, lines in found.items()
-    ]
-    table = table_html(("", *names), rows, css="cl-differences", caption=_("Where the requests differ"))
-    return f"<div class='cl-differences-box'>{table}</div>{quiet}"
+def _numbered(columns: Sequence[Column]) -> list[int]:
+    """By column a number for its server, from 1."""
+    numbers: dict[int, int] = {}
+    return [numbers.setdefault(id(column.server), len(numbers) + 1) for column in columns]

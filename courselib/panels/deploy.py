@@ -24,6 +24,7 @@ from courselib.i18n import _
 from courselib.panels.base import Panel, button, escape, facts_table
 from courselib.panels.code_fold import CodeFold
 from courselib.panels.desk_facts import Seen, look, predicted_rows, python_program, wrapped
+from courselib.panels.desk_still import desk_stills, refused_stills
 from courselib.panels.desks import Preview, desk_of
 from courselib.panels.fold import Fold
 from courselib.panels.keeper import ServerKeeper
@@ -252,6 +253,18 @@ class Deploy(Panel):
     def set_state_text(self, state: str) -> None:
         """Show in the header what the panel is doing; ``state`` is a trait of its own here."""
         self.show_header(state)
+
+    def _repr_mimebundle_(self, **wanted: Any) -> dict[str, Any]:
+        """What is known of the settings before a start, for saved notebooks."""
+        preview, refused = self._look_ahead()
+        settings = self.settings()
+        head = f"{self.title} · {self._engines}"
+        if preview:
+            program = python_program(self._desk.engine, settings)
+            self.stills = desk_stills(head, settings, self._desk.first, preview, program)
+        else:
+            self.stills = refused_stills(head, refused)
+        return super()._repr_mimebundle_(**wanted)
 
     def as_table(self) -> str:
         """The state and the settings as plain text."""

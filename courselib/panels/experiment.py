@@ -32,7 +32,7 @@ from courselib.panels.controls_form import ControlsForm
 from courselib.panels.fields import Text, fields_of
 from courselib.panels.fold import Fold
 from courselib.panels.recordable import Recordable
-from courselib.panels.recording import NoServer, answering, read
+from courselib.panels.recording import NoServer, Recording, answering, read
 from courselib.panels.run import Run
 from courselib.panels.server_facts import FACTS_WAIT_S, ServerFacts, facts_of, forget, number_of, wait_for_facts
 from courselib.panels.state import WORDS, State
@@ -71,7 +71,7 @@ class Experiment(Recordable):
         source: Server | Deploy | None = None,
         *,
         controls: Controls | None = None,
-        recording: str | Path | None = None,
+        recording: str | Path | Recording | None = None,
         **values: Any,
     ) -> None:
         self._recording = kept = None if recording is None else read(recording, type(self).__name__)
@@ -278,8 +278,7 @@ class Experiment(Recordable):
     # Drawing: by the coalescer alone.
 
     def _draw(self) -> None:
-        server = self._running()
-        facts = (facts_of(server, self._drawing.touch) if server else self._recorded_facts) or ServerFacts()
+        server, facts = self._running(), self.facts_at_hand()
         self.set_model(facts.model)
         self.set_remark(facts.remark if self.chats else "")
         asked, fault = None, self._fault

@@ -125,15 +125,11 @@ class Launching(Experiment):
         head = f"{self.title} | {self._engines} | {self.state.value}"
         return "\n".join([head, *self.lines(self.result, self.asked)])
 
-    def record(self, path: str | Path, *, hardware: str = "") -> Path:
-        """Write the result at hand as a recording, a JSON file of at most 100 kB.
-
-        Args:
-            path: the file.
-            hardware: what it was measured on; this machine by default.
+    def as_recording(self, hardware: str) -> Recording:
+        """The result at hand as a recording; it was measured on this machine, if no other is named.
 
         Raises:
-            SettingsError: there is no result, or it is too large.
+            SettingsError: there is no result.
         """
         self._drawing.flush()
         asked, result = self.asked, self.result
@@ -148,4 +144,4 @@ class Launching(Experiment):
             values=dict(asked.values),
             controls={},
             result=self.pack(result),
-        ).write(Path(path))
+        )

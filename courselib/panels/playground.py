@@ -23,7 +23,7 @@ from courselib.panels.fields import Text
 from courselib.panels.packed_answers import pack_reply, unpack_reply
 from courselib.panels.reply import Reply, facts_html, panel_arguments, panel_notes, reply_of, reply_still, used_html
 from courselib.panels.run import Run
-from courselib.panels.server_facts import FACTS_WAIT_S, ServerFacts, facts_of, wait_for_facts
+from courselib.panels.server_facts import FACTS_WAIT_S, ServerFacts, wait_for_facts
 from courselib.panels.token_text import TokenText, token_lines
 
 # Enough for an answer, and the same one when asked again.
@@ -98,9 +98,7 @@ class Playground(Experiment):
         Raises:
             SettingsError: the form holds what is no value of a control.
         """
-        server = self._running()
-        facts = facts_of(server, self._drawing.touch) if server else None
-        return self._plan(self.asked, facts or ServerFacts())
+        return self._plan(self.asked, self.facts_at_hand())
 
     def ask(self, prompt: str, timeout_s: float = 120) -> str:
         """Send ``prompt`` as if it had been typed, wait for the answer, and return its text."""

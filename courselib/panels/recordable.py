@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from courselib.panels.asked import Asked, Kept
 from courselib.panels.controls_form import ControlsForm
 from courselib.panels.recipe import Recipe
 from courselib.panels.recording import Recording, hardware_of, readable, today
-from courselib.panels.server_facts import FACTS_WAIT_S, ServerFacts, wait_for_facts
+from courselib.panels.server_facts import FACTS_WAIT_S, ServerFacts, facts_of, wait_for_facts
 from courselib.panels.state import State
 from courselib.panels.worker import Coalescer
 
@@ -42,6 +43,14 @@ class Recordable(Recipe):
             SettingsError: there is no result, it is too large, or the server is on another machine.
             Unreachable: no server runs.
         """
+        return self.as_recording(hardware).write(Path(path))
+
+    def as_recording(self, hardware: str) -> Recording:
+        """The result at hand as a recording.
+
+        Raises:
+            SettingsError, Unreachable: as ``record``.
+        """
         self._drawing.flush()
         server: Server = self.server
         asked: Asked = self.asked
@@ -62,7 +71,16 @@ class Recordable(Recipe):
             defaults=facts.defaults,
             origin=facts.origin,
             remark=facts.remark,
-        ).write(Path(path))
+        )
+
+    def facts_at_hand(self) -> ServerFacts:
+        """What the server has said of itself, or the one that was recorded; empty where neither is known."""
+        server = self._running()
+        return (facts_of(server, self._drawing.touch) if server else self._recorded_facts) or ServerFacts()
+
+    @abstractmethod
+    def _running(self) -> Server | None:
+        """The server, where one runs."""
 
     def recorded_rules(self, recording: Recording) -> dict[str, Any]:  # noqa: ARG002
         """Inputs that are not sent, as they were when it was recorded, where the result tells them."""

@@ -10,6 +10,7 @@
 result is kept as one that was asked of server 0, which no server is: it is shown where there is no server, and marked
 as recorded where there is one. From the same result come the pictures of a saved notebook (``still``), which stand
 without scripts. A name is that of a file, or of one in ``courselib/recordings``, which come with the course's lessons.
+``Compare`` keeps a recording for each of its columns in one file (``compare_recording.py``).
 """
 
 from __future__ import annotations
@@ -144,16 +145,49 @@ class Recording:
         Raises:
             SettingsError: it would not be small.
         """
-        text = json.dumps({FORMAT: VERSION, **asdict(self)}, ensure_ascii=False, separators=(",", ":"))
-        if (size := len(text.encode())) > MOST_BYTES:
-            words = _("This recording would take {size} kB, more than {most}; measure less, then record it again.")
-            raise SettingsError(words.format(size=size // 1000, most=MOST_BYTES // 1000))
-        path.write_text(text + "\n", encoding="utf-8")
-        return path
+        return write_small(path, asdict(self))
 
 
-def read(name: str | Path, panel: str) -> Recording:
+def write_small(path: Path, content: Mapping[str, Any]) -> Path:
+    """Write what a recording holds, with its version, as JSON.
+
+    Raises:
+        SettingsError: it would not be small.
+    """
+    text = json.dumps({FORMAT: VERSION, **content}, ensure_ascii=False, separators=(",", ":"))
+    if (size := len(text.encode())) > MOST_BYTES:
+        words = _("This recording would take {size} kB, more than {most}; measure less, then record it again.")
+        raise SettingsError(words.format(size=size // 1000, most=MOST_BYTES // 1000))
+    path.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+def read(name: str | Path | Recording, panel: str) -> Recording:
     """Open a recording of a panel.
+
+    Args:
+        name: of a file, or of one of the course's own recordings; one that was read already is given back.
+        panel: the name of the panel's class.
+
+    Raises:
+        SettingsError: there is none of this name, it is another panel's or another version's, or it is broken.
+    """
+    if isinstance(name, Recording):
+        return name
+    file, content = read_content(name, panel)
+    with readable(file):
+        return recording_of(content)
+
+
+def recording_of(content: Mapping[str, Any]) -> Recording:
+    """A recording from its JSON; whatever is wrong with it may be raised as it comes."""
+    opened = Recording(**content)
+    _check_words(opened)
+    return opened
+
+
+def read_content(name: str | Path, panel: str) -> tuple[str, dict[str, Any]]:
+    """Read a recording's file: its name, and what it holds besides the version.
 
     Args:
         name: of a file, or of one of the course's own recordings.
@@ -167,17 +201,14 @@ def read(name: str | Path, panel: str) -> Recording:
         raise SettingsError(_("There is no recording {name}; give the path of a file.").format(name=name))
     with readable(path.name):
         found = json.loads(path.read_text(encoding="utf-8"))
-        version = found.pop(FORMAT)
-        if version == VERSION:
-            opened = Recording(**found)
-            _check_words(opened)
+        version, of = found.pop(FORMAT), found["panel"]
     if version != VERSION:
         text = _("{name} is a recording of version {version}, and this courselib reads version {ours}; record it anew.")
         raise SettingsError(text.format(name=path.name, version=version, ours=VERSION))
-    if opened.panel != panel:
+    if of != panel:
         text = _("{name} is a recording of {other}; open it there, or name one of {panel}.")
-        raise SettingsError(text.format(name=path.name, other=opened.panel, panel=panel))
-    return opened
+        raise SettingsError(text.format(name=path.name, other=of, panel=panel))
+    return path.name, found
 
 
 def answering(source: Any, recording: Recording | None) -> Any:

@@ -4,12 +4,12 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.axe import grave_faults, script
-from tests.panels.test_recording import LAUNCHING, PANELS
+from tests.panels.test_recording import LAUNCHING, PANELS, SEVERAL
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 # Of each panel one.
-PANELS = {**PANELS, **{panel: names[0] for panel, names in LAUNCHING.items()}}
+PANELS = {**PANELS, **SEVERAL, **{panel: names[0] for panel, names in LAUNCHING.items()}}
 RECORDED = tuple(f"import courselib\ncourselib.{panel.__name__}(recording={name!r})" for panel, name in PANELS.items())
 WAITING = (
     "import courselib\ndesk = courselib.Deploy()\ndesk",

@@ -1,6 +1,7 @@
 """The chooser: answers move the ranking, each reason has its source, and it ends with a line that starts the engine."""
 
 import re
+import xml.etree.ElementTree as ElementTree
 
 import pytest
 
@@ -8,6 +9,7 @@ import courselib
 from courselib import i18n
 from courselib.errors import SettingsError
 from courselib.machine import Gpu
+from courselib.panels.base import VIEW
 from courselib.panels.chooser import Chooser
 
 
@@ -145,3 +147,16 @@ def test_in_another_language(monkeypatch):
     assert "CHANGED: IN MAINTENANCE MODE" in panel.result.value
     assert panel.inputs["users"].description == "USERS AT ONCE"
     assert panel.inputs["users"].options[0][0] == "ONE"
+
+
+def test_a_saved_notebook_shows_answers_ranking_and_sources_as_they_stand(panel):
+    before = panel._repr_mimebundle_()
+    panel.users = "many"
+    after = panel._repr_mimebundle_()
+    for bundle, best in ((before, "llama.cpp"), (after, panel.ranking[0].title)):
+        picture = bundle["text/html"]
+        ElementTree.fromstring(f"<all>{picture}</all>")
+        assert f"best: {best}" in picture and picture.count("<a href='https://") > 5
+        assert f"1. {best}: " in bundle["text/plain"] and VIEW in bundle
+    assert "<td align='left'>many" not in before["text/html"] and before != after
+    assert "courselib.launch(" in after["text/html"] and repr(panel) == "Chooser(TGI, vLLM, llama.cpp)"

@@ -12,6 +12,7 @@ from courselib.controls.controls import Controls
 from courselib.errors import SettingsError, Unreachable
 from courselib.observe.logits import NextToken as Told
 from courselib.panels.base import VIEW
+from courselib.panels.compare import Compare
 from courselib.panels.does_it_really import DoesItReally
 from courselib.panels.memory import Memory
 from courselib.panels.next_token import NextToken
@@ -38,6 +39,8 @@ PANELS = {
 }
 # Panels that start servers themselves have tests of their own.
 LAUNCHING = {Memory: ("30_memory.json", "35_memory_settings.json")}
+# So has the panel of several servers.
+SEVERAL = {Compare: "20_compare.json"}
 POINTS = tuple(Point(value, 1, value / 4, 0.5, 0.0, -1.5, loops=False) for value in (0.0, 0.25, 2.0))
 
 
@@ -63,9 +66,8 @@ def opened(kind, **more):
 
 
 def test_all_recordings_of_the_course_are_opened_here():
-    assert sorted([*PANELS.values(), *itertools.chain(*LAUNCHING.values())]) == sorted(
-        path.name for path in OURS.iterdir()
-    )
+    named = [*PANELS.values(), *SEVERAL.values(), *itertools.chain(*LAUNCHING.values())]
+    assert sorted(named) == sorted(path.name for path in OURS.iterdir())
 
 
 def test_without_a_server_the_result_its_code_and_its_text_are_there(kind):
