@@ -137,7 +137,7 @@ def _longest_context(fits: Callable[[int], bool], settings: llamacpp.Settings) -
 
 def vllm_in_ram(model: Model, available: int, kv_cache_memory: int, **settings: Any) -> Fit:
     """On a CPU, vLLM; ``settings`` are those of ``vllm.Settings``."""
-    estimate = vllm.estimate(model, kv_cache_memory)
+    estimate = vllm.estimate(model, kv_cache_memory, dtype=settings.get("dtype", "auto"))
     found = Fit(estimate, estimate.known, estimate.known, available)
     if not found.starts:
         rest = estimate.known - kv_cache_memory
