@@ -30,8 +30,8 @@ AUTO = {"float32": "bfloat16"}
 # Where the largest kind of layers is fewer than this many times the smallest, it sets the size of all groups.
 NEARLY_EQUAL = 1.5
 # The three processes of vLLM's CPU build without weights and KV cache, at first and for each token of the vocabulary.
-# A line through two models, measured with vLLM 0.32 (benchmarks/results/vllm_memory.md): 1.67 GiB for a vocabulary of
-# 49,152 and 3.43 GiB for one of 262,144. Of models between them nothing was measured.
+# A line through two models, measured with vLLM 0.32 (benchmarks/results/vllm_memory.md): 1.63 to 1.70 GiB for a
+# vocabulary of 49,152, and 3.43 GiB for one of 262,144. Of models between them nothing was measured.
 CPU_RUNTIME, CPU_RUNTIME_A_TOKEN = 1.26 * GIB, 8.7 * 1024
 
 

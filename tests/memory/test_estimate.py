@@ -139,7 +139,7 @@ def test_a_table_that_is_also_the_output_is_twice_where_a_gpu_helps(smollm2):
 def test_vllm_reserves_what_it_was_given(smollm2):
     found = vllm.estimate(smollm2, 512 * MIB)
     assert (found.kv_cache, found.weights) == (512 * MIB, 96_576_768)
-    # Measured, without weights and KV cache: 1.63 to 1.69 GiB; of Gemma 3 270M, with its 262,144 tokens, 3.43 GiB.
+    # Measured, without weights and KV cache: 1.63 to 1.70 GiB; of Gemma 3 270M, with its 262,144 tokens, 3.43 GiB.
     assert found.runtime == pytest.approx(1.67 * GIB, rel=0.03)
     gemma = dataclasses.replace(smollm2, vocabulary=262_144)
     assert vllm.estimate(gemma, MIB).runtime == pytest.approx(3.43 * GIB, rel=0.03)
