@@ -28,6 +28,7 @@ DIRECTIVES = (*ADMONITIONS, *HELD)
 # A role, or a code span, in which nothing is a role.
 _ROLE = re.compile(r"\{(?P<role>[\w:-]+)\}`(?P<claim>[^`]*)`|(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`)", re.DOTALL)
 _SOURCE = re.compile(r"^(?P<claim>.*?)\s*<(?P<source>[^<>]+)>$", re.DOTALL)
+_ADDRESS = re.compile(r"(?P<url>https?://\S+?)(?:,\s+(?P<more>.+))?", re.DOTALL)
 _TARGET = re.compile(r"^\([\w-]+\)=\s*$", re.MULTILINE)
 
 
@@ -106,8 +107,15 @@ def _badge(found: re.Match[str], translate: Translate) -> str:
     claim, source = claim_and_source(found["claim"])
     if not source:
         return f"{claim}\u00a0<sup>{word}</sup>"
-    label = f"[{word}]({source})" if re.match(r"https?://", source) else f"{word}: {source}"
-    return f"{claim}\u00a0<sup>{label}</sup>"
+    return f"{claim}\u00a0<sup>{_cited(word, source)}</sup>"
+
+
+def _cited(word: str, source: str) -> str:
+    """A badge's word with its source: an address becomes the word's link, and what follows its comma stays text."""
+    found = _ADDRESS.fullmatch(source)
+    if not found:
+        return f"{word}: {source}"
+    return f"[{word}]({found['url']})" + (f", {found['more']}" if found["more"] else "")
 
 
 def problems(source: str) -> Iterator[tuple[int, str]]:

@@ -26,6 +26,9 @@ NAMES = {
     "output": N_("Output buffer"),
     "runtime": N_("Engine itself"),
 }
+# What may come on top of the parts, for people.
+ON_TOP = N_("On top, at most")
+ON_TOP_BASIS = N_("prompts of earlier requests, while it serves; limited by cache_ram")
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,18 @@ class Estimate:
 
     ``estimate.kv_cache`` and the other names of ``NAMES`` are the parts' sizes: 0 for a part that is not there, None
     for one that is not known.
+
+    Args:
+        engine: the engine's name.
+        model: the model's name.
+        parts: what it takes from its start on.
+        on_top: bytes of RAM that it may take on top of these while it serves, at most; no part, and in no sum.
     """
 
     engine: str
     model: str
     parts: tuple[Part, ...]
+    on_top: int = 0
 
     def part(self, name: str) -> Part | None:
         """The part of that name."""
@@ -120,5 +130,7 @@ class Estimate:
         """The parts as text, one a line, with their sum."""
         rows = [(_(NAMES[part.name]), size_text(part.size), _(BASIS[part.basis])) for part in self.parts]
         rows.append((_("Total") if self.is_complete else _("Sum of what is known"), size_text(self.known), ""))
+        if self.on_top:
+            rows.append((_(ON_TOP), size_text(self.on_top), _(ON_TOP_BASIS)))
         wide, wider = (max(len(row[column]) for row in rows) for column in (0, 1))
         return "\n".join(f"{name:<{wide}}  {size:>{wider}}  {basis}".rstrip() for name, size, basis in rows)

@@ -38,6 +38,7 @@ class Fit:
         cause: what is short: ``memory``, or ``cache`` where the memory suffices and one request does not fit into the
             KV cache.
         cache_tokens: tokens that the KV cache holds, where an engine sizes it by bytes.
+        on_top: bytes that it may take on top of these in the same memory while it serves; no start fails of them.
     """
 
     estimate: Estimate
@@ -48,6 +49,7 @@ class Fit:
     value: int = 0
     cause: str = "memory"
     cache_tokens: int | None = None
+    on_top: int = 0
 
     @property
     def starts(self) -> bool:
@@ -63,6 +65,16 @@ class Fit:
     def is_close(self) -> bool:
         """Whether the prediction's own error could turn the answer round."""
         return self.cause == "memory" and abs(self.held - self.available) <= error(self.held)
+
+    @property
+    def outgrows(self) -> bool:
+        """Whether it starts, and could take more than there is while it serves."""
+        return self.starts and self.on_top > 0 and self.needed + self.on_top > self.available
+
+    @property
+    def room_on_top(self) -> int:
+        """Bytes that are left for ``on_top``."""
+        return max(0, self.available - self.needed - error(self.needed))
 
     @property
     def is_known(self) -> bool:
@@ -85,7 +97,8 @@ def in_ram(model: Model, available: int, **settings: Any) -> Fit:
 
     def fit(context: int) -> Fit:
         estimate = llamacpp.estimate(model, **{**settings, "context": context})
-        return Fit(estimate, estimate.known, estimate.known - (estimate.weights or 0), available)
+        held = estimate.known - (estimate.weights or 0)
+        return Fit(estimate, estimate.known, held, available, on_top=estimate.on_top)
 
     chosen = llamacpp.Settings(**settings)
     found = fit(chosen.context)
@@ -124,7 +137,7 @@ def _longest_context(fits: Callable[[int], bool], settings: llamacpp.Settings) -
 
 def vllm_in_ram(model: Model, available: int, kv_cache_memory: int, **settings: Any) -> Fit:
     """On a CPU, vLLM; ``settings`` are those of ``vllm.Settings``."""
-    estimate = vllm.estimate(model, kv_cache_memory)
+    estimate = vllm.estimate(model, kv_cache_memory, dtype=settings.get("dtype", "auto"))
     found = Fit(estimate, estimate.known, estimate.known, available)
     if not found.starts:
         rest = estimate.known - kv_cache_memory

@@ -22,6 +22,7 @@ from courselib.memory.estimate import Estimate, Part
 from courselib.memory.inverse import largest
 from courselib.memory.llamacpp_fitted import compute_bytes, runtime_bytes
 from courselib.memory.model import Layer, Model
+from courselib.memory.units import MIB
 
 ENGINE = "llama.cpp"
 # Bytes a number takes: ggml's blocks of 32 values with their scales (ggml-common.h).
@@ -34,6 +35,8 @@ CELLS = 256
 STATE_BYTES = 4
 LOGIT_BYTES = 4
 MOST_SEQUENCES = 256  # LLAMA_MAX_SEQ
+# llama-server's own default of --cache-ram (common/common.h).
+CACHE_RAM_MIB = 8192
 # Types whose matrices are copied into another order for a processor with AVX2 (ggml-cpu/repack.cpp); others have more.
 REPACKED = ("q4_0", "q4_K", "iq4_nl", "mxfp4")
 
@@ -51,9 +54,10 @@ class Settings:
         flash_attn: ``on``, ``off``, or ``auto``, which is on wherever the engine can.
         gpu_layers: layers on the GPU, the output counted as one; None for all.
         repacked: types of weights of which the CPU's backend makes a rearranged copy.
+        cache_ram: MiB of RAM for the prompts of earlier requests, which fill while it serves; 0 keeps none.
 
     Raises:
-        SettingsError: a number below 1, or a number format that the cache cannot have.
+        SettingsError: a number that is too small, or a number format that the cache cannot have.
     """
 
     context: int = 4096
@@ -66,8 +70,10 @@ class Settings:
     flash_attn: str = "auto"
     gpu_layers: int | None = 0
     repacked: tuple[str, ...] = REPACKED
+    cache_ram: int = CACHE_RAM_MIB
 
     def __post_init__(self) -> None:
+        check_whole("cache_ram", self.cache_ram, 0)
         for name in ("context", "parallel", "batch", "ubatch"):
             check_whole(name, getattr(self, name), 1)
         for name in ("cache_type_k", "cache_type_v"):
@@ -144,6 +150,9 @@ def estimate(model: Model, **settings: Any) -> Estimate:
     ``on_gpu`` of a part is what goes to the GPU: its layers are the last ones, the output is the first to go there, and
     the table of embeddings stays in RAM (llama-model.cpp, load_tensors). Computed by the source; no GPU was at hand.
     The GPU's driver takes a few hundred MiB more.
+
+    ``on_top`` is what the server's cache of earlier prompts may grow to: nothing of it is taken at the start, and the
+    oldest prompts leave it once it is full (tools/server/server-task.cpp, server_prompt_cache::update).
     """
     chosen = Settings(**settings)
     first = first_on_gpu(model, chosen)
@@ -162,7 +171,7 @@ def estimate(model: Model, **settings: Any) -> Estimate:
         Part("output", output, "formula"),
         Part("runtime", runtime_bytes(model), "fitted"),
     ]
-    return Estimate(ENGINE, model.name, tuple(parts))
+    return Estimate(ENGINE, model.name, tuple(parts), on_top=chosen.cache_ram * MIB)
 
 
 def _uses_gpu(settings: Settings) -> bool:

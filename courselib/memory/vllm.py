@@ -29,8 +29,10 @@ BYTES = {"bfloat16": 2, "float16": 2, "float32": 4, "fp8": 1}
 AUTO = {"float32": "bfloat16"}
 # Where the largest kind of layers is fewer than this many times the smallest, it sets the size of all groups.
 NEARLY_EQUAL = 1.5
-# The three processes of vLLM's CPU build without weights and KV cache; measured with vLLM 0.32.
-CPU_RUNTIME = 2 * GIB
+# The three processes of vLLM's CPU build without weights and KV cache, at first and for each token of the vocabulary.
+# A line through two models, measured with vLLM 0.32 (benchmarks/results/vllm_memory.md): 1.63 to 1.70 GiB for a
+# vocabulary of 49,152, and 3.43 GiB for one of 262,144. Of models between them nothing was measured.
+CPU_RUNTIME, CPU_RUNTIME_A_TOKEN = 1.26 * GIB, 8.7 * 1024
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,15 @@ def _blocks(group: Group, length: int, settings: Settings) -> int:
     return -(-held // settings.block_size) + 1  # a window need not begin where a block does
 
 
+def _weights(model: Model, dtype: str) -> int | None:
+    """Bytes of the weights once they are loaded; those of the files where a number format is not known."""
+    if model.weights is None:
+        return None
+    stored = BYTES.get(model.dtype)
+    loaded = BYTES.get(AUTO.get(model.dtype, model.dtype) if dtype in ("auto", "fp8") else dtype)
+    return model.weights.total * loaded // stored if stored and loaded else model.weights.total
+
+
 def longest_request(model: Model, kv_cache_memory: int, **settings: Any) -> int | None:
     """The largest ``max_model_len`` that ``kv_cache_memory`` bytes allow; 0 if none, None where that is not known.
 
@@ -176,15 +187,21 @@ def most_sequences(model: Model, kv_cache_memory: int, *, each: int, **settings:
     return max(0, (kv_cache_memory - one) // (two - one) + 1)
 
 
-def estimate(model: Model, kv_cache_memory: int) -> Estimate:
-    """The memory of vLLM's CPU build: what it reserves for the cache is what it was told to, whatever is used of it."""
-    weights = model.weights.total if model.weights else None
+def estimate(model: Model, kv_cache_memory: int, *, dtype: str = "auto") -> Estimate:
+    """The memory of vLLM's CPU build: what it reserves for the cache is what it was told to, whatever is used of it.
+
+    Args:
+        model: the model.
+        kv_cache_memory: bytes of KV cache.
+        dtype: number format in which the weights are loaded, whatever that of their files is.
+    """
+    weights = _weights(model, dtype)
     return Estimate(
         ENGINE,
         model.name,
         (
             Part("weights", weights, "unknown" if weights is None else "header"),
             Part("kv_cache", kv_cache_memory, "formula"),
-            Part("runtime", CPU_RUNTIME, "fitted"),
+            Part("runtime", round(CPU_RUNTIME + CPU_RUNTIME_A_TOKEN * model.vocabulary), "fitted"),
         ),
     )

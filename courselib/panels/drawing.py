@@ -6,6 +6,9 @@ a page gives the picture no colours of its own; ink is one that reads on white a
 
 from __future__ import annotations
 
+import math
+import textwrap
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +21,8 @@ STYLE = f"<style>text {{ fill: {INK}; font: 13px system-ui, sans-serif; }} .labe
 LABELS, VALUES, ROW = 170, 90, 26
 # Of a picture with several columns of bars.
 LABEL, VALUE = 90, 62
+# Of labels: between them and their bars, the width of a letter, which is about the widest of monospace fonts, a line.
+GAP, LETTER, LINE = 10, 7.9, 16
 
 
 @dataclass(frozen=True)
@@ -63,17 +68,19 @@ def bars(rows: Sequence[tuple[str, float]], *, title: str, format: str = "{:.1%}
         format: how a value is written.
     """
     most = max((value for _label, value in rows), default=0) or 1
-    parts = [f"<text x='0' y='16'>{escape(title)}</text>"]
-    for number, (label, value) in enumerate(rows, start=1):
-        y, length = number * ROW, value / most * (WIDTH - LABELS - VALUES)
+    left, labels = _labels([label for label, _value in rows], LABELS, WIDTH // 2)
+    parts, y = [f"<text x='0' y='16'>{escape(title)}</text>"], ROW
+    for (_label, value), lines in zip(rows, labels, strict=True):
+        length = value / most * (WIDTH - left - VALUES)
         parts.append(
-            f"<text class='label' x='{LABELS - 10}' y='{y + 17}' text-anchor='end'>{escape(label)}</text>"
-            f"<rect x='{LABELS}' y='{y + 4}' width='{length:.1f}' height='{ROW - 8}' fill='{COLOURS[0]}'/>"
-            f"<text x='{LABELS + length + 8:.1f}' y='{y + 17}'>{escape(format.format(value))}</text>"
+            f"{_label_text(lines, left, y)}"
+            f"<rect x='{left}' y='{y + 4}' width='{length:.1f}' height='{ROW - 8}' fill='{COLOURS[0]}'/>"
+            f"<text x='{left + length + 8:.1f}' y='{y + 17}'>{escape(format.format(value))}</text>"
         )
+        y += _height(lines)
     width = max((len(label) for label, _value in rows), default=0)
-    lines = [f"{label:<{width}}  {format.format(value)}" for label, value in rows]
-    return Drawing(styled(_picture(title, len(rows) + 1, parts)), "\n".join([title, *lines]))
+    text = [f"{label:<{width}}  {format.format(value)}" for label, value in rows]
+    return Drawing(styled(_picture(title, y, parts)), "\n".join([title, *text]))
 
 
 def bar_columns(
@@ -86,32 +93,63 @@ def bar_columns(
         title: what the picture shows.
         columns: the names of the measures with their units, and how their values are written. Three or four fit.
     """
-    wide = (WIDTH - LABEL) / max(len(columns), 1)
+    first, labels = _labels([label for label, _values in rows], LABEL, WIDTH // 3)
+    wide = (WIDTH - first) / max(len(columns), 1)
     tops = [max((values[at] for _label, values in rows), default=0) or 1 for at in range(len(columns))]
     parts = [f"<text x='0' y='16'>{escape(title)}</text>"]
     for at, (name, _format) in enumerate(columns):
-        parts.append(f"<text x='{LABEL + at * wide:.1f}' y='{ROW + 17}'>{escape(name)}</text>")
-    for number, (label, values) in enumerate(rows, start=2):
-        y = number * ROW
-        parts.append(f"<text class='label' x='{LABEL - 10}' y='{y + 17}' text-anchor='end'>{escape(label)}</text>")
+        parts.append(f"<text x='{first + at * wide:.1f}' y='{ROW + 17}'>{escape(name)}</text>")
+    y = 2 * ROW
+    for (_label, values), lines in zip(rows, labels, strict=True):
+        parts.append(_label_text(lines, first, y))
         for at, (value, (_name, format)) in enumerate(zip(values, columns, strict=True)):
-            left, length = LABEL + at * wide, value / tops[at] * (wide - VALUE)
+            left, length = first + at * wide, value / tops[at] * (wide - VALUE)
             parts.append(
                 f"<rect x='{left:.1f}' y='{y + 4}' width='{length:.1f}' height='{ROW - 8}' "
                 f"fill='{COLOURS[at % len(COLOURS)]}'/>"
                 f"<text x='{left + length + 6:.1f}' y='{y + 17}'>{escape(format.format(value))}</text>"
             )
-    lines = [
+        y += _height(lines)
+    text = [
         f"{label}: "
         + ", ".join(f"{name} {format.format(value)}" for value, (name, format) in zip(values, columns, strict=True))
         for label, values in rows
     ]
-    return Drawing(styled(_picture(title, len(rows) + 2, parts)), "\n".join([title, *lines]))
+    return Drawing(styled(_picture(title, y, parts)), "\n".join([title, *text]))
 
 
-def _picture(title: str, lines: int, parts: Sequence[str]) -> str:
+def _labels(labels: Sequence[str], least: int, most: int) -> tuple[int, list[list[str]]]:
+    """Where the bars begin, and each label in lines: the column is as wide as the longest, up to ``most`` pixels."""
+    room = int((most - GAP) / LETTER)
+    lines = [[label] if _letters(label) <= room else _broken(label, room) for label in labels]
+    longest = max((_letters(line) for each in lines for line in each), default=0)
+    return max(least, min(most, math.ceil(longest * LETTER) + GAP)), lines
+
+
+def _broken(label: str, room: int) -> list[str]:
+    return textwrap.wrap(label, room if _letters(label) == len(label) else room // 2)
+
+
+def _letters(text: str) -> int:
+    """Widths of a letter that a text takes; Chinese characters take two."""
+    return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
+
+
+def _label_text(lines: Sequence[str], left: int, y: int) -> str:
+    return "".join(
+        f"<text class='label' x='{left - GAP}' y='{y + 17 + LINE * number}' text-anchor='end'>{escape(line)}</text>"
+        for number, line in enumerate(lines)
+    )
+
+
+def _height(lines: Sequence[str]) -> int:
+    """Of a row whose label has so many lines."""
+    return ROW + LINE * (len(lines) - 1)
+
+
+def _picture(title: str, height: int, parts: Sequence[str]) -> str:
     return (
-        f"<svg viewBox='0 0 {WIDTH} {ROW * lines}' role='img' aria-label='{escape(title)}' "
+        f"<svg viewBox='0 0 {WIDTH} {height}' role='img' aria-label='{escape(title)}' "
         f"xmlns='http://www.w3.org/2000/svg'>{''.join(parts)}</svg>"
     )
 

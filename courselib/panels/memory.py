@@ -10,7 +10,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from courselib import machine, memory
-from courselib.engines.llamacpp.values import CACHE_TYPES
+from courselib.engines.llamacpp.values import CACHE_RAM_MIB, CACHE_TYPES
 from courselib.engines.registry import engine_words
 from courselib.errors import CourseError, OutOfMemory, SettingsError
 from courselib.i18n import N_, _
@@ -82,6 +82,10 @@ class Memory(Launching):
     ubatch = Choice(UBATCHES, default=512, help=N_("tokens computed in one pass"))
     flash_attn = Choice(["auto", "on", "off"], help=N_("FlashAttention"))
     gpu_layers = Whole(ALL_LAYERS, low=0, high=ALL_LAYERS, help=N_("layers on the GPU; 999 is all"))
+    # Nothing of it is taken at a start, so measurements do not depend on it.
+    cache_ram = Whole(
+        CACHE_RAM_MIB, low=0, high=1 << 20, sent=False, help=N_("MiB of RAM for the prompts of earlier requests")
+    )
     max_model_len = Whole(2048, low=1, high=1 << 20, help=N_("tokens of the longest request"))
     kv_cache_mib = Whole(
         512, low=0, high=1 << 20, label=N_("KV cache, MiB"), help=N_("0: what gpu_memory_utilization leaves")
@@ -135,7 +139,7 @@ class Memory(Launching):
         return self._ahead.fit.estimate if self._ahead and self._ahead.fit else None
 
     def _values(self, asked: Asked) -> dict[str, Any]:
-        return dict(asked.values)
+        return {**dict(asked.values), "cache_ram": self.cache_ram}
 
     def _look_ahead(self, asked: Asked) -> Ahead | None:
         """What is known before a start.
@@ -208,7 +212,7 @@ class Memory(Launching):
 
     def measure(self, run: Run) -> Iterator[tuple[MemoryRun, ...]]:
         """Start the engine, look, and stop it."""
-        asked, values = run.asked.values, dict(run.asked.values)
+        asked, values = run.asked.values, self._values(run.asked)
         if values["model"] in memory.known_models():
             text = _("Only the shape of {model} is known here; to measure, choose a model that is on this machine.")
             raise SettingsError(text.format(model=values["model"]))

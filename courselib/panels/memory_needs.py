@@ -107,7 +107,7 @@ class LlamaCppNeeds(Needs):
         """On a CPU no layers go to a GPU; a batch is at least as long as a micro-batch."""
         names = ("model", "context", "parallel", "kv_unified", "ubatch", "cache_type_k", "cache_type_v", "flash_attn")
         layers = values["gpu_layers"] if budget.cards else 0
-        return {**{name: values[name] for name in names}, "gpu_layers": layers}
+        return {**{name: values[name] for name in (*names, "cache_ram")}, "gpu_layers": layers}
 
     def _options(self, values: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
         settings = make_settings(LLAMACPP, self.settings(values, budget))
@@ -242,7 +242,17 @@ def _place(model: str) -> str:
 NEEDS: dict[str, Needs] = {
     LLAMACPP.name: LlamaCppNeeds(
         LLAMACPP,
-        ("context", "parallel", "cache_type_k", "cache_type_v", "kv_unified", "ubatch", "flash_attn", "gpu_layers"),
+        (
+            "context",
+            "parallel",
+            "cache_type_k",
+            "cache_type_v",
+            "kv_unified",
+            "ubatch",
+            "flash_attn",
+            "gpu_layers",
+            "cache_ram",
+        ),
     ),
     VLLM.name: VllmNeeds(VLLM, ("max_model_len", "kv_cache_mib", "utilization", "max_num_seqs")),
     TGI.name: TgiNeeds(TGI, ("max_total_tokens", "memory_fraction", "tgi_cache")),

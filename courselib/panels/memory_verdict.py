@@ -58,10 +58,11 @@ def verdict(fit: Fit, budget: Budget) -> Verdict:
             "Yes, but slowly: it needs {needed}, and {free} are free {where}. The system would drop parts of the"
             " weights and read them again for each token."
         )
-        return Verdict("slow", _joined(text.format(**sizes, where=where), advice), fit.setting, fit.value)
+        words = _joined(text.format(**sizes, where=where), advice, _on_top(fit))
+        return Verdict("slow", words, fit.setting, fit.value)
     if fit.starts:
         text = _("Yes: it needs {needed}, and {free} are free {where}.").format(**sizes, where=where)
-        return Verdict("yes", _joined(text, _close() if fit.is_close else ""))
+        return Verdict("yes", _joined(text, _close() if fit.is_close else "", _on_top(fit)))
     text = _("No: it needs {held}, and {free} are free {where}.")
     if fit.held < fit.needed:
         text = _("No: even with its weights left on the disk it needs {held}, and {free} are free {where}.")
@@ -72,6 +73,17 @@ def verdict(fit: Fit, budget: Budget) -> Verdict:
 
 def _close() -> str:
     return _("It is close: the prediction may be off by more than the difference.")
+
+
+def _on_top(fit: Fit) -> str:
+    """What comes later and would not fit; the start does not depend on it."""
+    if not fit.outgrows:
+        return ""
+    text = _(
+        "While it serves, the prompts of earlier requests may take up to {size} more, which is not free: set cache_ram"
+        " to {mib:,} or less."
+    )
+    return text.format(size=size_text(fit.on_top), mib=fit.room_on_top // MIB)
 
 
 def _joined(*sentences: str) -> str:
@@ -104,13 +116,13 @@ def notes_of(fit: Fit, values: Mapping[str, Any]) -> list[str]:
                 _("The buffers that a step computes with come out of the same memory, so the cache is smaller.")
             )
         return notes
-    slots = values["parallel"]
+    shape = llamacpp.Settings(**{name: values[name] for name in ("context", "parallel", "kv_unified")})
+    reserved = shape.streams * shape.cells
     text = _(
         "The server reserves a KV cache for {context:,} tokens when it starts. A conversation uses {each} of it per"
         " token, and a slot holds {slot:,} tokens at most."
     )
-    slot = values["context"] if values["kv_unified"] else values["context"] // slots
-    return [text.format(context=values["context"], each=_per_token(cache / values["context"]), slot=slot)]
+    return [text.format(context=reserved, each=_per_token(cache / reserved), slot=shape.cells)]
 
 
 def _per_token(size: float) -> str:

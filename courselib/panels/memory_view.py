@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from courselib.i18n import N_, _
 from courselib.memory import MIB, Estimate, size_text
-from courselib.memory.estimate import BASIS, NAMES, Part
+from courselib.memory.estimate import BASIS, NAMES, ON_TOP, ON_TOP_BASIS, Part
 from courselib.panels.base import escape
 from courselib.panels.lines import COLOURS, FAINT, Curve, lines_svg
 from courselib.panels.memory_run import MemoryRun, error_words
@@ -176,6 +176,12 @@ def sizes_of(estimate: Estimate, *, on_gpu: bool) -> list[tuple[str, int]]:
 def parts_html(estimate: Estimate, *, on_gpu: bool) -> str:
     """The parts as a table, each with its colour and where its figure comes from."""
     rows = "".join(_part_row(part, on_gpu) for part in estimate.parts)
+    if estimate.on_top:
+        words = _(ON_TOP_BASIS) if not on_gpu else "; ".join([_("in RAM"), _(ON_TOP_BASIS)])
+        rows += (
+            f"<tr><th scope='row'><i style='border-style: dashed'></i>{escape(_(ON_TOP))}</th>"
+            f"<td>{escape(size_text(estimate.on_top))}</td><td class='cl-quiet'>{escape(words)}</td></tr>"
+        )
     return f"<table class='cl-facts cl-parts'>{rows}</table>"
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from courselib.authoring import build
 from courselib.authoring.notebook import to_text
+from courselib.authoring.prose import badged
 from tests.authoring.project import code_cells, fixture, make_project, notebook, notebook_path, rendered
 
 LESSON = fixture("lesson.md")
@@ -151,3 +152,16 @@ def test_hardware_that_is_not_here_keeps_its_outputs(tmp_path, monkeypatch):
     assert build(root, execute=True).lines == ["bytes: executed"]
     assert texts(code_cells(notebook(root, "bytes"))[-1]) == "from the GPU\n"
     assert "skip-execution" not in notebook_path(root, "bytes").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("https://example.org/a", "[quoted](https://example.org/a)"),
+        ("https://example.org/a, figure 2", "[quoted](https://example.org/a), figure 2"),
+        ("https://example.org/a,b", "[quoted](https://example.org/a,b)"),
+        ("Kwon et al. 2023, figure 2", "quoted: Kwon et al. 2023, figure 2"),
+    ],
+)
+def test_an_address_is_the_badge_s_link_and_what_follows_it_is_text(source, shown):
+    assert badged(f"{{quoted}}`24x <{source}>`", str) == f"24x\u00a0<sup>{shown}</sup>"

@@ -30,6 +30,23 @@ def test_the_context_advised_starts_and_is_the_longest(settings, available):
     assert more.held + fit.error(more.held) > available
 
 
+def test_what_may_come_on_top_is_named_and_refuses_nothing():
+    needed = fit.in_ram(SMALL, 64 * GIB, context=4096).needed
+    available = needed + fit.error(needed) + 100 * MIB
+    found = fit.in_ram(SMALL, available, context=4096)
+    assert found.starts and not found.is_slow and found.setting == "" and found.outgrows
+    assert found.room_on_top == 100 * MIB
+    lower = fit.in_ram(SMALL, available, context=4096, cache_ram=found.room_on_top // MIB)
+    assert lower.starts and not lower.outgrows and lower.needed == found.needed
+    assert not fit.in_ram(SMALL, available, context=4096, cache_ram=0).outgrows
+    assert not fit.in_ram(SMALL, needed + 8 * GIB, context=4096).outgrows
+    full = fit.in_ram(SMALL, needed, context=4096)
+    assert full.outgrows and full.room_on_top == 0
+    assert not fit.in_ram(SMALL, 100 * MIB, context=65_536).outgrows  # it does not start
+    # The cache of earlier prompts is in RAM, and takes nothing of a card; vLLM keeps none besides its KV cache.
+    assert fit.on_gpu(SMALL, 4 * GIB, context=4096).on_top == fit.vllm_in_ram(SMALL, 8 * GIB, 512 * MIB).on_top == 0
+
+
 def test_weights_alone_can_be_read_again_and_that_is_slow():
     held = fit.in_ram(MISTRAL, 64 * GIB, context=4096).held
     needed = fit.in_ram(MISTRAL, 64 * GIB, context=4096).needed

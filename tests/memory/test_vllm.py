@@ -1,8 +1,10 @@
 """vLLM's blocks by formula: as it reports them, for layers all alike and for windows, and from any config."""
 
+from dataclasses import replace
+
 import pytest
 
-from courselib.memory import GIB, MIB, Layer, Model, from_config, from_gguf, vllm
+from courselib.memory import GIB, MIB, Layer, Model, fit, from_config, from_gguf, known_model, vllm
 from courselib.models import gguf_header, resolve
 from tests.engines.vllm.machines import SMOLLM2
 
@@ -113,3 +115,15 @@ def test_both_files_of_one_model_have_one_shape():
     ours, theirs = from_gguf(gguf_header(resolve("smollm2-135m"))), from_config(SMOLLM2)
     for name in ("layers", "embedding", "queries", "heads", "context_length"):
         assert getattr(ours, name) == getattr(theirs, name), name
+
+
+@pytest.mark.parametrize(
+    ("stored", "dtype", "times"),
+    [("bfloat16", "auto", 1), ("bfloat16", "float32", 2), ("float32", "auto", 0.5), ("float16", "bfloat16", 1),
+     ("bfloat16", "fp8", 1), ("", "float32", 1)],
+)  # fmt: skip
+def test_weights_are_loaded_in_the_number_format_chosen(stored, dtype, times):
+    model = replace(known_model("mistralai/Mistral-7B-Instruct-v0.3"), dtype=stored)
+    assert vllm.estimate(model, GIB, dtype=dtype).weights == times * model.weights.total
+    found = fit.vllm_in_ram(model, 64 * GIB, GIB, max_model_len=2048, dtype="float32")
+    assert found.estimate.weights == vllm.estimate(model, GIB, dtype="float32").weights

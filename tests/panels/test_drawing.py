@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from courselib.panels.drawing import INK, bars, curves
+from courselib.panels.drawing import INK, bar_columns, bars, curves
 from courselib.panels.lines import Curve
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -23,6 +23,36 @@ def test_bars_are_as_long_as_their_values_and_name_them():
     written = [part.text for part in picture.iter(f"{SVG}text")]
     assert {"After “France is”", "' Paris'", "'<b>'", "'貓'", "80.0%", "20.0%", "0.0%"} == set(written)
     assert text.splitlines() == ["After “France is”", "' Paris'  80.0%", "'<b>'     20.0%", "'貓'       0.0%"]
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["cache_type_k=q8_0, cache_type_v=q8_0", "context=65536, " * 9 + "parallel=4", "x" * 100, "貓" * 60],
+    ids=["wide", "words", "one word", "Chinese"],
+)
+def test_no_label_is_cut(label):
+    rows = [(label, 3), ("b", 4)]
+    several = [(name, (value, value)) for name, value in rows]
+    columns = bar_columns(several, title="x", columns=[("first", "{}"), ("second", "{}")])
+    for drawing in (bars(rows, title="x"), columns):
+        picture, _text = shown(drawing)
+        labels = [part for part in picture.iter(f"{SVG}text") if part.get("class") == "label"]
+        letter = 13 if "貓" in label else 7.9
+        assert "".join(part.text for part in labels).replace(" ", "") == label.replace(" ", "") + "b"
+        assert all(float(part.get("x")) >= letter * len(part.text) for part in labels)
+        _width, height = map(float, picture.get("viewBox").split()[2:])
+        levels = [float(part.get("y")) for part in labels]
+        assert levels == sorted(set(levels)) and levels[-1] < height
+        for bar in picture.iter(f"{SVG}rect"):
+            assert float(bar.get("x")) > max(float(part.get("x")) for part in labels)
+        beside = [part for part in picture.iter(f"{SVG}text") if part.get("class") != "label"]
+        assert all(float(part.get("x")) + 8 * len(part.text) < 660 for part in beside)
+
+
+def test_short_labels_leave_the_picture_as_it_was():
+    picture, _text = shown(bars([("twenty letters long .", 1)], title="x"))
+    assert {bar.get("x") for bar in picture.iter(f"{SVG}rect")} == {"176"}
+    assert {bar.get("x") for bar in shown(bars([("short", 1)], title="x"))[0].iter(f"{SVG}rect")} == {"170"}
 
 
 def test_bars_that_are_all_zero_or_not_there():

@@ -53,7 +53,7 @@ def answer(panel, **values):
 def test_only_what_the_engine_has_is_shown(panel):
     assert "prompt" not in panel.inputs and "prompt" not in fields_of(Memory)
     always = {"model", "engine", "budget"}
-    slots = {"context", "parallel", "cache_type_k", "cache_type_v", "kv_unified", "ubatch", "flash_attn"}
+    slots = {"context", "parallel", "cache_type_k", "cache_type_v", "kv_unified", "ubatch", "flash_attn", "cache_ram"}
     assert shown(panel) == always | slots
     panel.budget = "16 GiB"
     assert shown(panel) == always | slots | {"gpu_layers"}
@@ -77,6 +77,30 @@ def test_the_answer_names_the_setting_and_what_it_gives_fits(panel):
     assert answer(panel, context=slow.value).answer == "yes"
     close = next(found for n in range(48, 72) if "close" in (found := answer(panel, context=256 * n)).sentence)
     assert close.answer in ("yes", "slow", "no")
+
+
+def test_what_comes_on_top_while_it_serves_is_said_and_does_not_change_the_answer(panel):
+    found = answer(panel, context=4096)
+    assert found.answer == "yes"
+    assert "may take up to 8.00 GiB more, which is not free: set cache_ram to" in found.sentence
+    assert "On top, at most" in panel.parts.value and "8.00 GiB" in panel.parts.value
+    most = int(found.sentence.split("cache_ram to ")[1].split()[0])
+    assert answer(panel, cache_ram=most).sentence == found.sentence.split(" While")[0]
+    assert "cache_ram" in panel.answer.value + answer(panel, cache_ram=most + 64).sentence
+    assert "more, which is not free" in answer(panel, context=12_288).sentence and panel.verdict.answer == "slow"
+    assert answer(panel, cache_ram=0).answer == "slow" and "On top" not in panel.parts.value + panel.as_table()
+    on_card = answer(panel, cache_ram=8192, budget="16 GiB", context=4096)
+    assert "cache_ram" not in on_card.sentence and "in RAM; prompts of earlier requests" in panel.parts.value
+    assert "cache_ram" not in panel.code.programs["courselib.launch"]
+    panel.cache_ram = 256
+    assert answer(panel, budget="here") and "cache_ram=256," in panel.code.programs["courselib.launch"]
+    assert "cache_ram=256," in panel.code.programs["courselib.memory"]
+
+
+def test_slots_are_counted_in_whole_rows_of_cells(panel):
+    answer(panel, context=513, parallel=2)
+    assert "a KV cache for 1,024 tokens when it starts. A conversation uses 23,040 bytes" in panel.as_table()
+    assert "a slot holds 512 tokens at most" in panel.as_table()
 
 
 def test_twenty_settings_around_the_limit(panel):
@@ -126,7 +150,7 @@ def test_errors_are_one_sentence(panel):
 @pytest.mark.parametrize(
     "values",
     [
-        {"context": 2048, "parallel": 2},
+        {"context": 2048, "parallel": 2, "cache_ram": 64},
         {"model": SEVEN, "budget": "24 GiB"},
         {"engine": "vllm", "kv_cache_mib": 64},
         {"engine": "vllm", "model": SEVENTY, "budget": "4 x 80 GiB", "kv_cache_mib": 0},

@@ -25,6 +25,8 @@ def check_memory(settings: LlamaCppSettings, header: GgufHeader, available: int)
     """Compare the KV cache with the memory that is free.
 
     The engine itself would accept any context, load for half a minute and then be killed by the operating system.
+    What ``cache_ram`` allows on top while the server serves is named in the refusal, and refuses nothing: a server
+    that runs for a short while never takes it.
 
     Args:
         settings: those asked for.
@@ -48,12 +50,14 @@ def check_memory(settings: LlamaCppSettings, header: GgufHeader, available: int)
         return None
     fits = llamacpp.longest_context(model, int(SHARE_OF_FREE * available), most=settings.context, **_others(settings))
     advice = _("lower context to {fits} or less").format(fits=fits) if fits else _("choose a smaller model")
-    raise OutOfMemory(
-        _(
-            "A context of {context} tokens needs {needed} MiB of KV cache, but only {available} MiB of memory are"
-            " free; {advice}."
-        ).format(context=settings.context, needed=needed // MIB, available=available // MIB, advice=advice)
-    )
+    text = _(
+        "A context of {context} tokens needs {needed} MiB of KV cache, but only {available} MiB of memory are free;"
+        " {advice}."
+    ).format(context=settings.context, needed=needed // MIB, available=available // MIB, advice=advice)
+    if settings.cache_ram:
+        later = _(" While it serves, the prompts of earlier requests may take {mib} MiB more; cache_ram limits that.")
+        text += later.format(mib=settings.cache_ram)
+    raise OutOfMemory(text)
 
 
 def _others(settings: LlamaCppSettings) -> dict[str, Any]:

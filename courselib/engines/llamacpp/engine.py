@@ -21,7 +21,7 @@ from courselib.engines.llamacpp.values import CACHE_RAM_MIB
 from courselib.errors import EngineDied, EngineMissing, ModelCorrupt, OutOfMemory, PortTaken, SettingsError
 from courselib.i18n import N_, _
 from courselib.machine import fast_cores, gpus, memory
-from courselib.memory import MIB
+from courselib.memory import MIB, llamacpp
 from courselib.processes.python import python_module
 
 if TYPE_CHECKING:
@@ -114,8 +114,8 @@ class LlamaCpp(Engine[LlamaCppSettings, PreparedLlamaCpp]):
         return Command(run=run, shown=shown, environment={"LLAMA_API_KEY": key}, notes=settings.notes)
 
     def library_options(self, settings: PreparedLlamaCpp) -> dict[str, Any]:
-        """A slot's share of the context."""
-        return {"n_ctx": settings.context // (1 if settings.kv_unified else settings.parallel)}
+        """A slot's share of the context, which llama.cpp rounds up to whole rows of cells."""
+        return {"n_ctx": llamacpp.Settings.of(settings).cells}
 
     def recognise(self, http: httpx.Client) -> bool:
         """llama-server names itself in a header of every answer, and as its models' owner if a proxy changes that."""

@@ -17,7 +17,7 @@ GIB = 1 << 30
 BFLOAT16_CAPABILITY = 8.0
 CPU_BLOCK = 32
 CPU_KV_CACHE = 512 * MIB
-# vLLM's three processes without weights and KV cache; measured: 2.0 GiB.
+# About what vLLM's three processes take without weights and KV cache; by model it is 1.6 to 3.4 GiB (memory/vllm.py).
 CPU_PROCESSES = 2 * GIB
 
 

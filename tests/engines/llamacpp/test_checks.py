@@ -31,6 +31,17 @@ def test_what_does_not_fit_is_refused_with_a_context_that_does(tmp_path):
         check_memory(asked, gemma, 1 << 20)
 
 
+def test_the_refusal_names_what_comes_while_it_serves(tmp_path):
+    small = header(tmp_path, "llama", layers=4, **{"attention.head_count_kv": 4, "attention.key_length": 64})
+    # What may come later refuses no start, however little memory there is for it.
+    assert check_memory(LlamaCppSettings(context=256), small, 16 << 20) is None
+    with pytest.raises(OutOfMemory, match=r"requests may take 8192 MiB more; cache_ram limits that\.$"):
+        check_memory(LlamaCppSettings(context=1 << 20), small, 16 << 20)
+    with pytest.raises(OutOfMemory) as caught:
+        check_memory(LlamaCppSettings(context=1 << 20, cache_ram=0), small, 16 << 20)
+    assert "cache_ram" not in str(caught.value)
+
+
 def test_a_note_in_place_of_a_refusal(tmp_path, monkeypatch):
     path = tmp_path / "new.gguf"
     path.write_bytes(small_gguf({"general.architecture": "nosuchmodel", "nosuchmodel.block_count": 4}))

@@ -69,3 +69,18 @@ def test_the_wheel_takes_every_flag_we_build():
     options = parser().parse_args(ENGINE.command(settings, port=8080, key="k").shown[2:])
     assert (options.ctx_size, options.load_mode, options.no_cont_batching) == (4096, "mmap+mlock", True)
     assert options.cache_ram == 256
+
+
+@pytest.mark.parametrize(
+    ("chosen", "tokens"),
+    [
+        ({"context": 4096}, 4096),
+        ({"context": 4096, "parallel": 4}, 1024),
+        ({"context": 4096, "parallel": 4, "kv_unified": True}, 4096),
+        ({"context": 513, "parallel": 2}, 512),  # 768 cells, shared out and rounded once more
+        ({"context": 100}, 256),
+    ],
+    ids=str,
+)
+def test_the_library_gets_the_context_of_a_slot_in_whole_rows_of_cells(chosen, tokens):
+    assert ENGINE.library_options(PreparedLlamaCpp(**BASE | chosen)) == {"n_ctx": tokens}
