@@ -2,8 +2,8 @@
 
 Docker builds the image from ``binder/``. Here its steps are done in an environment of Python's: the packages of the
 base, then ``binder/requirements.txt``, then ``binder/postBuild``. A layer's size is that of the files that its step
-made or changed, which is what an image keeps of it, uncompressed. Then lesson 00 runs beside a JupyterLab with one core,
-2 GiB of memory where a control group can be made, and JupyterHub's variables.
+made or changed, which is what an image keeps of it, uncompressed. Then lesson 00 runs beside a JupyterLab with one
+core, 2 GiB of memory where a control group can be made, and JupyterHub's variables.
 
 Not here: Ubuntu, conda and Node.js of the base image, and its compression. ``docs/anywhere.md`` keeps the figures.
 """
