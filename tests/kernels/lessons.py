@@ -59,6 +59,13 @@ def installed(python: Path) -> set[str]:
     return set(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
 
 
+def row(run: Run) -> str:
+    """What a notebook took, as a row of Markdown."""
+    first = "" if run.first_server is None else f"{run.first_server:.1f}"
+    end = f"failed: {run.failure}" if run.failure else "ran"
+    return f"| {run.name} | {run.seconds:.0f} | {first} | {run.peak / MIB:.0f} | {end} |"
+
+
 def report(runs: list[Run], gone: set[str], new: set[str]) -> str:
     """Markdown: what was installed, and a row for each lesson; solutions that ran share one."""
     lines = [
@@ -68,11 +75,7 @@ def report(runs: list[Run], gone: set[str], new: set[str]) -> str:
         "|---|---|---|---|---|",
     ]
     solutions = [run for run in runs if run.name[:3].isdigit() and not run.failure]
-    for run in runs:
-        if run not in solutions:
-            first = "" if run.first_server is None else f"{run.first_server:.1f}"
-            end = f"failed: {run.failure}" if run.failure else "ran"
-            lines.append(f"| {run.name} | {run.seconds:.0f} | {first} | {run.peak / MIB:.0f} | {end} |")
+    lines += [row(run) for run in runs if run not in solutions]
     if solutions:
         seconds, peak = sum(run.seconds for run in solutions), max(run.peak for run in solutions)
         lines.append(f"| {len(solutions)} solutions | {seconds:.0f} | | {peak / MIB:.0f} | ran |")
@@ -93,7 +96,7 @@ def main(place: str, *names: str) -> int:
             content = Path(folder, "content", path.stem)
             content.mkdir(parents=True)
             runs.append(run_notebook(read_notebook(path, archive), path.stem, [str(python)], content, environment))
-            print(f"{path.stem}: {runs[-1].failure or 'ran'}", file=sys.stderr, flush=True)
+            print(row(runs[-1]), file=sys.stderr, flush=True)
         after = installed(python)
     print(report(runs, before - after, after - before))
     return sum(bool(run.failure) for run in runs) + len(before - after)
