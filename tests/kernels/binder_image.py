@@ -3,7 +3,7 @@
 Docker builds the image from ``binder/``. Here its steps are done in an environment of Python's: the packages of the
 base, then ``binder/requirements.txt``, then ``binder/postBuild``. A layer's size is that of the files that its step
 made or changed, which is what an image keeps of it, uncompressed. Then lesson 00 runs beside a JupyterLab with one
-core, 2 GiB of memory where a control group can be made, and JupyterHub's variables.
+core, and with 2 GiB of memory where a control group can be made.
 
 Not here: Ubuntu, conda and Node.js of the base image, and its compression. ``docs/anywhere.md`` keeps the figures.
 """
@@ -63,10 +63,9 @@ def build(folder: Path) -> tuple[Layers, dict[str, str]]:
     (folder / "packed.zip").unlink()
     (folder / "courselib").rename(source)
     layers.end("the repository")
-    hub = {"JUPYTERHUB_USER": "jovyan", "MEM_LIMIT": str(MEMORY), "CPU_LIMIT": "1", "BINDER_SERVICE_HOST": "stand-in"}
     home = {"HOME": str(folder / "home"), "XDG_CACHE_HOME": str(folder / "home" / ".cache"), "PYTHONPATH": ""}
     path = os.pathsep.join([str(python.parent), os.environ["PATH"]])
-    environment = {**os.environ, **hub, **home, "PATH": path}
+    environment = {**os.environ, **home, "BINDER_SERVICE_HOST": "stand-in", "PATH": path}
     install = [python, "-m", "pip", "install", "--quiet", "--no-cache-dir", "-r", "binder/requirements.txt"]
     subprocess.run(install, cwd=source, env=environment, check=True)
     layers.end("binder/requirements.txt")
