@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: lab native test quick lint build check site bench clean
+.PHONY: lab native test quick lint build check site bench colab clean
 
 lab: $(VENV)/.lab
 	@$(BIN)/courselib lab
@@ -66,6 +66,10 @@ site: .venvs/site/complete
 
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/start.py
+
+# All lessons and solutions in the stand-in for Colab: half an hour, for a nightly run.
+colab: $(VENV)/.test
+	$(BIN)/python -m tests.kernels.lessons colab
 
 clean:
 	rm -rf $(VENV) .venvs build *.egg-info

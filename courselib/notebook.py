@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
@@ -39,9 +40,11 @@ def setup() -> None:
 
     spare_this_machine()
     if place() == "colab":
-        from google.colab import output
+        # A kernel of one's own, which Colab's page is connected to, has no such package.
+        with contextlib.suppress(ImportError):
+            from google.colab import output
 
-        output.enable_custom_widget_manager()
+            output.enable_custom_widget_manager()
     graphics = ", ".join(gpu.name for gpu in gpus()) or (
         f"{apple.name} (Metal)" if (apple := apple_gpu()) else _("no GPU")
     )

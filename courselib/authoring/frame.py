@@ -12,15 +12,20 @@ from courselib.authoring.prose import Translate
 from courselib.authoring.source import MAX_IMPORTANCE, Lesson
 from courselib.authoring.tags import SETUP
 
-# In a try, because a machine that has the course must not be touched, and pip installs nothing that is already good
-# enough: the floors in pyproject.toml are what Colab ships.
+# In a try, because a machine that has the course must not be touched. What is installed becomes a constraint: pip takes
+# an older release of what is missing, or refuses, before it replaces a package that the running kernel has loaded, or
+# that belongs to Colab's front end. The floors in pyproject.toml are what Colab ships.
 _SETUP = """\
 # The same in every lesson: installs the course where it is missing,
-# then says what is on this machine.
+# changes nothing else, then says what is on this machine.
 try:
     import courselib
 except ModuleNotFoundError:
-    %pip install -q "{requirement}"
+    import tempfile
+
+    kept = tempfile.mkdtemp() + "/constraints.txt"
+    %pip list --format=freeze > "{{kept}}"
+    %pip install -q -c "{{kept}}" "{requirement}"
     import courselib
 courselib.setup()"""
 

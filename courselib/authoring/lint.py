@@ -1,6 +1,7 @@
 """The house rules of lessons, each with the line it is broken at.
 
-- A code cell has one idea: at most 15 lines (25 when tagged ``listing``), none wider than 79 columns.
+- A code cell has one idea: at most 15 lines (25 when tagged ``listing``), none wider than 79 columns, none of the form
+  ``name = !command``.
 - Prose between code: of two code cells in a row neither has more than 6 lines, and never are there three.
 - A lesson opens with ``#`` and its title, "In this lesson you will" and a list; it closes with ``## What you have
   done`` and a list, then ``## What this did not prove`` and what that is.
@@ -32,6 +33,8 @@ _UNITS = (
 _CLAIM = re.compile(rf"(?<![\w.])\d[\d.,]*(?:\s|\u00a0)?(?:{_UNITS})(?![\w/])")
 _DECADE = re.compile(r"\b\d{4}s\b")
 _NOT_PROSE = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)|\]\([^)]*\)|<!--.*?-->", re.DOTALL)
+# IPython 7.34, which Colab has, takes it for a syntax error on Python 3.12 or newer.
+_SHELL_ASSIGNMENT = re.compile(r"\s*\w+\s*=\s*!")
 _HEADING = re.compile(r"^## +(.*?) *$")
 _ITEM = re.compile(r"([-*]|\d+\.) ")
 
@@ -93,6 +96,9 @@ def _code_problems(lesson: Lesson, cell: Cell) -> Iterator[Problem]:
     for offset, line in enumerate(lines):
         if len(line) > MAX_COLUMNS:
             text = _("{n} columns, at most {most} are allowed.").format(n=len(line), most=MAX_COLUMNS)
+            yield lesson.problem(text, cell, offset)
+        if _SHELL_ASSIGNMENT.match(line):
+            text = _("'name = !command' fails on Colab; use subprocess.run, or the command alone.")
             yield lesson.problem(text, cell, offset)
 
 

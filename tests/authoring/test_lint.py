@@ -45,6 +45,7 @@ BREAKS = {
     ),
     "no golden": (GOLDEN, "text", "1: no cell is golden"),
     "too wide": ("len(text), len", "len(text)," + " " * 70 + "len", "20: cell 2: 98 columns, at most 79"),
+    "a command's output kept": ("len(text), len(text.encode())", "kept = !ls", "20: cell 2: 'name = !command' fails"),
     "code without prose": (
         "A widget is kept as its text.\n",
         "```{code-cell} ipython3\n" + "print()\n" * 7 + "```\n",

@@ -106,7 +106,7 @@ def test_the_setup_cell_installs_only_where_the_course_is_missing(executed):
     from IPython.core.inputtransformer2 import TransformerManager
 
     setup = code_cells(notebook(executed, "bytes"))[0]
-    assert "courselib @ https://github.com/some/course/archive/refs/tags/v1.2.3.zip" in setup.source
+    assert '-c "{kept}" "courselib @ https://github.com/some/course/archive/refs/tags/v1.2.3.zip"' in setup.source
     calls = []
     names = {"get_ipython": lambda: pytest.fail("pip was run where courselib is installed")}
     exec(compile(TransformerManager().transform_cell(setup.source), "setup", "exec"), names)

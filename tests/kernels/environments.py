@@ -1,25 +1,47 @@
 """Environments with the kernels learners have elsewhere, made once in ``.venvs`` and kept.
 
-Versions: Colab's preinstalled packages (googlecolab/backend-info, August 2026) and Binder's frozen base (repo2docker,
-October 2025). The newest kernel is the one of the environment the tests run in.
+Versions: Colab's preinstalled packages (colab.txt beside this file) and Binder's frozen base (repo2docker, October
+2025). The newest kernel is the one of the environment the tests run in.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-COLAB = ("ipykernel==6.17.1", "ipywidgets==7.7.1", "ipython==7.34.0", "traitlets==5.7.1", "jupyter_client==7.4.9",
-         "plotly==5.24.1", "anywidget==0.9.21")  # fmt: skip
-BINDER = ("ipykernel==7.0.1", "ipywidgets==8.1.7")
-PINS = {"colab": COLAB, "binder": BINDER}
+INSTALL = ("-m", "pip", "--disable-pip-version-check", "install", "--quiet")
+
+
+def read_pins(name: str) -> tuple[str, ...]:
+    """The packages and versions in a file beside this one."""
+    return tuple(re.findall(r"^\w.*", Path(__file__).with_name(name).read_text(encoding="utf-8"), re.MULTILINE))
+
+
+PINS = {"colab": read_pins("colab.txt"), "binder": ("ipykernel==7.0.1", "ipywidgets==8.1.7")}
 # What Colab runs, and Binder's default; where there is none, their packages are tried on the Python at hand.
 PYTHONS = {"colab": "python3.13", "binder": "python3.10"}
+
+
+def bare_colab(folder: Path) -> Path:
+    """The interpreter of a new environment with what Colab has before the course is installed."""
+    python = make_environment(folder, PYTHONS["colab"], PINS["colab"])
+    # IPython requires it, and Colab leaves it out.
+    subprocess.run([python, "-m", "pip", "uninstall", "--quiet", "--yes", "jedi"], check=True)
+    return python
+
+
+def make_environment(folder: Path, wanted: str, pins: tuple[str, ...]) -> Path:
+    """Make an environment of a Python and of wheels; returns its interpreter."""
+    subprocess.run([_base_python(wanted), "-m", "venv", folder], check=True)
+    python = folder / "bin" / "python"
+    subprocess.run([python, *INSTALL, "--only-binary=:all:", *pins], check=True)
+    return python
 
 
 def kernel_python(name: str) -> Path:
@@ -32,12 +54,10 @@ def kernel_python(name: str) -> Path:
     python = folder / "bin" / "python"
     if not (folder / "complete").exists():
         shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([_base_python(PYTHONS[name]), "-m", "venv", str(folder)], check=True)
-        pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--only-binary=:all:"]
+        make_environment(folder, PYTHONS[name], pins)
         # What is preinstalled there is what counts: the course is installed on top and must change none of it.
-        subprocess.run([*pip, *pins], check=True)
-        subprocess.run([*pip[:-1], "setuptools>=77"], check=True)
-        subprocess.run([*pip[:-1], "--no-build-isolation", "--editable", str(ROOT), *pins], check=True)
+        subprocess.run([python, *INSTALL, "setuptools>=77"], check=True)
+        subprocess.run([python, *INSTALL, "--no-build-isolation", "--editable", ROOT, *pins], check=True)
         (folder / "complete").touch()
     return python
 

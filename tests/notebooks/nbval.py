@@ -55,21 +55,22 @@ def golden_cells(notebook) -> list:
         if cell.cell_type == "code"
         and "nbval-check-output" in cell.metadata.get("tags", [])
         and cell.execution_count is not None
-        and any(_text(output).strip() for output in cell.outputs)
+        and text_of(cell.outputs).strip()
     ]
 
 
 def change_first_golden(notebook) -> None:
     """Make the first golden output say something that running the cell does not."""
-    output = next(output for output in golden_cells(notebook)[0].outputs if _text(output).strip())
+    output = next(output for output in golden_cells(notebook)[0].outputs if text_of([output]).strip())
     if "text" in output:
         output.text += "something else"
     else:
         output.data["text/plain"] += "something else"
 
 
-def _text(output) -> str:
-    return output.get("text", "") + str(output.get("data", {}).get("text/plain", ""))
+def text_of(outputs) -> str:
+    """What a cell puts out as text."""
+    return "".join(each.get("text", "") + str(each.get("data", {}).get("text/plain", "")) for each in outputs)
 
 
 def nbval_command(*paths: Path) -> list[str]:
