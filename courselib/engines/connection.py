@@ -11,7 +11,8 @@ class Connection:
     """What an HTTP client is connected by; put ``watch`` among its event hooks for requests.
 
     Closing the client itself would end nothing: it closes between two pieces of an answer. Here the socket below it is
-    shut down, even while the engine still reads the prompt, and the engine stops when its client has gone.
+    shut down, even while the engine still reads the prompt, and the engine ends a stream whose client has gone.
+    (llama.cpp, b11549, computes an answer in one piece to its end nevertheless; lesson 52 shows it.)
     """
 
     def __init__(self) -> None:
