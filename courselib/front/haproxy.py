@@ -30,7 +30,7 @@ from courselib.files import write_secret
 from courselib.front.rules import Rules, configuration
 from courselib.i18n import _
 from courselib.network import spare_this_machine
-from courselib.processes.service import start_service
+from courselib.processes.service import Service, start_service
 
 if TYPE_CHECKING:
     import httpx
@@ -61,7 +61,7 @@ def find() -> tuple[str, str]:
     return found[0], found[1]
 
 
-class Front:
+class Front(Service):
     """A running HAProxy before a server; use it with ``with``, or call ``stop``. It also stops when the kernel ends.
 
     Args:
@@ -98,17 +98,6 @@ class Front:
         )
         self.url = f"https://127.0.0.1:{port}"
         spare_this_machine()
-
-    def __enter__(self) -> Front:
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self.stop()
-
-    @property
-    def folder(self) -> Path:
-        """Where its configuration, certificate and clients are."""
-        return self._process.log_path.parent
 
     @property
     def certificate(self) -> Path:
@@ -164,10 +153,6 @@ class Front:
     def logs(self) -> str:
         """A line for each request, and what HAProxy reports about itself and the engine."""
         return self._process.logs()
-
-    def stop(self) -> None:
-        """End it and remove its folder; may be called again."""
-        self._process.stop()
 
     def _key(self, name: str) -> str:
         if name not in self.keys:

@@ -27,7 +27,7 @@ from courselib import network
 from courselib.errors import EngineMissing, RequestRefused, SettingsError, StartTimeout, Unreachable
 from courselib.files import write_secret
 from courselib.i18n import _
-from courselib.processes.service import start_service
+from courselib.processes.service import Service, start_service
 
 if TYPE_CHECKING:
     import httpx
@@ -83,7 +83,7 @@ def find() -> tuple[str, str]:
     return found[0], found[1]
 
 
-class Prometheus:
+class Prometheus(Service):
     """A running Prometheus; use it with ``with``, or call ``stop``. It also stops when the kernel ends.
 
     Args:
@@ -125,21 +125,6 @@ class Prometheus:
                 is_ready=lambda folder, port: _is_ready(http, folder, port),
             )  # fmt: skip
         self.url = f"http://127.0.0.1:{port}"
-
-    def __enter__(self) -> Prometheus:
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self.stop()
-
-    @property
-    def folder(self) -> Path:
-        """Where its configuration, rules, keys and data are."""
-        return self._process.log_path.parent
-
-    def stop(self) -> None:
-        """End it and remove its folder; may be called again."""
-        self._process.stop()
 
     def query(self, promql: str, *, at: float | None = None) -> list[Sample]:
         """Evaluate PromQL at one moment.

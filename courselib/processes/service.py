@@ -6,16 +6,41 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from courselib.errors import EngineDied, StartTimeout
 from courselib.i18n import _
 from courselib.processes.ports import free_port
 from courselib.processes.process import GuardedProcess, new_folder
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 START_TIMEOUT_S = 60.0
 POLL_S = 0.05
 # Another program may take the port between our look and the start.
 TRIES = 3
+
+
+class Service:
+    """What such a program is to its user: usable with ``with``, or ended by ``stop``, and by the kernel's end."""
+
+    _process: GuardedProcess
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.stop()
+
+    @property
+    def folder(self) -> Path:
+        """Where all its files are."""
+        return self._process.log_path.parent
+
+    def stop(self) -> None:
+        """End it and remove its folder; may be called again."""
+        self._process.stop()
 
 
 def start_service(
